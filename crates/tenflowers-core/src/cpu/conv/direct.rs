@@ -1,0 +1,235 @@
+//! Convolution of floats by the register tile, forward and the gradient of x.
+//!
+//! A stripe of the image is copied with its padding; from it, for as many outputs as a tile is wide, what they read is
+//! gathered term by term into a panel that stays in the cache while all target channels pass over it.
+
+use super::Conv2d;
+use super::region::{Region, TILES};
+use super::stripe::{Axis, SLACK, Stripe, channels_at_once, noting};
+use crate::cpu::gemm::lanes::{self, Float, Lanes, Task};
+use crate::cpu::gemm::pack::panel;
+use crate::cpu::gemm::tile::{Geometry, piece};
+use crate::cpu::gemm::{Outcome, Scratch};
+use crate::cpu::pool::{self, ranges};
+use crate::cpu::simd::{self, Isa};
+use crate::error::Result;
+
+/// Terms summed in one go: with 14 rows of f32 they fill a small L1.
+const TERMS: usize = 576;
+/// Bytes of a stripe, which stays in L2.
+const STRIPE_BYTES: usize = 192 << 10;
+/// Floating point operations that are worth a worker.
+const GRAIN: usize = 1 << 20;
+
+pub(super) fn forward<T: Float>(c: &Conv2d, x: &[T], w: &[T], bias: Option<&[T]>, y: &mut [T]) -> Result<()> {
+    let axes = [Axis::forward(c, 0), Axis::forward(c, 1)];
+    let kernel = c.kernel[0] * c.kernel[1];
+    Pass {
+        axes: &axes,
+        batch: c.batch,
+        groups: c.groups,
+        from: c.group_in(),
+        to: c.group_out(),
+        source: x.as_ptr(),
+        target: y.as_mut_ptr(),
+        target_plane: c.plane_out(),
+        target_start: 0,
+        target_steps: [c.output[1], 1],
+        bias: bias.map(<[T]>::as_ptr),
+        weights: w.as_ptr(),
+        weight_group: c.group_out() * c.taps(),
+        weight_row: c.taps(),
+        weight_channel: kernel,
+        kernel_width: c.kernel[1],
+    }
+    .run()
+}
+
+pub(super) fn backward<T: Float>(c: &Conv2d, dy: &[T], w: &[T], dx: &mut [T]) -> Result<()> {
+    let kernel = c.kernel[0] * c.kernel[1];
+    let first = |axis: usize| 0..c.stride[axis].min(c.input[axis]);
+    let starts: Vec<_> = first(0).flat_map(|i| first(1).map(move |j| [i, j])).collect();
+    let axes: Vec<_> = starts.iter().map(|&[i, j]| [Axis::backward(c, 0, i), Axis::backward(c, 1, j)]).collect();
+    if axes.iter().flatten().any(|axis| axis.taps.is_empty()) {
+        // Some positions are read by no tap.
+        dx.fill(T::ZERO);
+    }
+    for ([i, j], axes) in starts.iter().zip(&axes).filter(|(_, axes)| axes.iter().all(|axis| !axis.taps.is_empty())) {
+        Pass {
+            axes,
+            batch: c.batch,
+            groups: c.groups,
+            from: c.group_out(),
+            to: c.group_in(),
+            source: dy.as_ptr(),
+            target: dx.as_mut_ptr(),
+            target_plane: c.plane_in(),
+            target_start: i * c.input[1] + j,
+            target_steps: [c.stride[0] * c.input[1], c.stride[1]],
+            bias: None,
+            weights: w.as_ptr(),
+            weight_group: c.group_out() * c.taps(),
+            weight_row: kernel,
+            weight_channel: c.taps(),
+            kernel_width: c.kernel[1],
+        }
+        .run()?;
+    }
+    Ok(())
+}
+
+/// A grid of outputs of every channel of the target, each a sum over the channels and taps of the source.
+pub(super) struct Pass<'a, T> {
+    pub axes: &'a [Axis; 2],
+    pub batch: usize,
+    pub groups: usize,
+    /// Channels of the source, and of the target, in a group.
+    pub from: usize,
+    pub to: usize,
+    pub source: *const T,
+    pub target: *mut T,
+    /// Elements of a plane of the target, where the grid begins in it, and its steps down and across.
+    pub target_plane: usize,
+    pub target_start: usize,
+    pub target_steps: [usize; 2],
+    pub bias: Option<*const T>,
+    pub weights: *const T,
+    /// Steps in the weights from one group, target channel and source channel to the next.
+    pub weight_group: usize,
+    pub weight_row: usize,
+    pub weight_channel: usize,
+    pub kernel_width: usize,
+}
+
+// SAFETY: the pointers are good for the whole pass, and its tasks write different elements of the target.
+unsafe impl<T: Sync> Sync for Pass<'_, T> {}
+
+impl<T: Float> Pass<'_, T> {
+    fn run(&self) -> Result<()> {
+        let isa = simd::isa();
+        // SAFETY: `isa` names what this machine has.
+        let (mr, nr) = unsafe { lanes::run::<T, _>(isa, Geometry) };
+        let taps = self.axes[0].taps.len() * self.axes[1].taps.len();
+        let channels = channels_at_once(self.from, taps, TERMS);
+        let stripe = Stripe::fit(self.axes, channels, STRIPE_BYTES / size_of::<T>());
+        let offsets = stripe.offsets(channels);
+        let weights = self.pack(isa, mr)?;
+        let packed = weights.ptr() as usize;
+        let bands: Vec<_> = stripe.bands().collect();
+        // Small images go together, so that they fill tiles; few images share out the target channels too.
+        let outputs = stripe.rows * self.axes[1].grid;
+        let image = 2 * self.to * self.from * taps * outputs;
+        let fit = STRIPE_BYTES / size_of::<T>() / stripe.size(channels, 0);
+        let least = GRAIN.div_ceil(image).max((TILES * nr).div_ceil(outputs)).min(fit).clamp(1, self.batch);
+        let together = match bands.len() {
+            1 => (least..=(2 * least).min(fit.max(least)).min(self.batch)).min_by_key(|n| {
+                let used = n * outputs;
+                (used.next_multiple_of(nr) - used) * 1000 / used
+            }),
+            _ => None,
+        };
+        let together = together.unwrap_or(1);
+        let whole = self.batch.div_ceil(together) * self.groups * bands.len();
+        let wanted = (4 * pool::num_threads()).div_ceil(whole).min((together * image).div_ceil(GRAIN));
+        let height = self.to.div_ceil(wanted).next_multiple_of(2 * mr).min(self.to);
+        let parts = self.to.div_ceil(height);
+        let outcome = Outcome::default();
+        ranges(whole * parts, (GRAIN / (together * image / parts)).max(1), &|range| {
+            let work = || {
+                let buffer = Scratch::new(stripe.size(channels, 0) * together + SLACK)?;
+                let panel = Scratch::new(TILES * channels * taps * nr + SLACK)?;
+                for task in range {
+                    let (rest, part) = (task / parts, task % parts);
+                    let (rest, band) = (rest / bands.len(), rest % bands.len());
+                    let (first, group) = (rest / self.groups * together, rest % self.groups);
+                    let region = Region {
+                        pass: self,
+                        stripe: &stripe,
+                        channels,
+                        offsets: &offsets,
+                        weights: (packed as *const T).wrapping_add(group * self.to * self.from * taps),
+                        images: first..self.batch.min(first + together),
+                        group,
+                        band: bands[band].clone(),
+                        targets: part * height..self.to.min((part + 1) * height),
+                        buffer: buffer.ptr(),
+                        panel: panel.ptr(),
+                    };
+                    // SAFETY: `isa` names what this machine has; the region lies inside the tensors.
+                    unsafe { lanes::run(isa, region) };
+                }
+                Ok(())
+            };
+            noting(&outcome, work());
+        })?;
+        outcome.result()
+    }
+
+    /// The weights in panels for the tile, group by group, terms in the order of `Stripe::offsets`.
+    fn pack(&self, isa: Isa, mr: usize) -> Result<Scratch<T>> {
+        let mut terms = Vec::with_capacity(self.from * self.axes[0].taps.len() * self.axes[1].taps.len());
+        for channel in 0..self.from {
+            for i in &self.axes[0].taps {
+                for j in &self.axes[1].taps {
+                    terms.push((channel * self.weight_channel + i.kernel * self.kernel_width + j.kernel) as isize);
+                }
+            }
+        }
+        let dense = terms.iter().enumerate().all(|(p, &at)| p as isize == at);
+        let packed = Scratch::new(self.groups * self.to * terms.len())?;
+        let to = packed.ptr() as usize;
+        // Whole panels, so that each part is packed as it would be after the others.
+        let rows = 12 * mr;
+        let parts = self.to.div_ceil(rows);
+        ranges(self.groups * parts, (1 << 16) / (rows * terms.len()) + 1, &|range| {
+            for part in range {
+                let (group, first) = (part / parts, part % parts * rows);
+                let rows = rows.min(self.to - first);
+                let to = (to as *mut T).wrapping_add((group * self.to + first) * terms.len());
+                let from = self.weights.wrapping_add(group * self.weight_group + first * self.weight_row);
+                // SAFETY: `isa` names what this machine has; the rows lie inside weights and scratch.
+                unsafe { lanes::run(isa, PackTerms { rows, from, row: self.weight_row, terms: &terms, dense, to }) }
+            }
+        })?;
+        Ok(packed)
+    }
+}
+
+/// Packs rows of weights into panels as the tile takes them, terms by table.
+struct PackTerms<'a, T> {
+    rows: usize,
+    from: *const T,
+    row: usize,
+    terms: &'a [isize],
+    /// Whether the terms follow one another.
+    dense: bool,
+    to: *mut T,
+}
+
+impl<T: Float> Task<T> for PackTerms<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<V: Lanes<Elem = T>>(self) {
+        let mut first = 0;
+        while first < self.rows {
+            let rows = piece(V::MR, self.rows - first);
+            // SAFETY: the caller's word.
+            unsafe {
+                let to = self.to.add(first * self.terms.len());
+                if self.dense {
+                    let from = self.from.add(first * self.row);
+                    panel::<V>((rows, self.terms.len()), (from, self.row as isize, 1), (to, rows));
+                    first += rows;
+                    continue;
+                }
+                for (p, &term) in self.terms.iter().enumerate() {
+                    for i in 0..rows {
+                        *to.add(p * rows + i) = *self.from.add((first + i) * self.row).offset(term);
+                    }
+                }
+            }
+            first += rows;
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! A stripe of an image, copied with its padding so that every tap of every output is at a fixed distance.
+
+use super::Conv2d;
+use crate::cpu::gemm::lanes::{Float, Lanes};
+use crate::error::Result;
+use std::ops::Range;
+
+/// Elements behind a buffer that vectors may reach: the widest tile is 8 vectors of 16.
+pub(super) const SLACK: usize = 128;
+
+/// One direction of a convolution: output `t` of a grid reads, for each tap, the padded position
+/// `(t + offset) * stride + phase`.
+#[derive(Clone)]
+pub(super) struct Axis {
+    /// Positions of the source.
+    pub source: usize,
+    /// Where the source begins among the padded positions; negative if its first ones are not read.
+    pub pad: isize,
+    pub stride: usize,
+    /// Outputs.
+    pub grid: usize,
+    /// The remainders of padded positions that taps read; each gets a plane of its own, without the others between.
+    pub phases: Vec<usize>,
+    pub taps: Vec<Tap>,
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Tap {
+    /// Its place in the kernel.
+    pub kernel: usize,
+    /// Which of the phases it reads.
+    pub phase: usize,
+    pub offset: usize,
+}
+
+impl Axis {
+    /// As the convolution reads x.
+    pub fn forward(c: &Conv2d, axis: usize) -> Axis {
+        let stride = c.stride[axis];
+        let mut phases = Vec::new();
+        let taps = (0..c.kernel[axis]).map(|kernel| {
+            let at = kernel * c.dilation[axis];
+            let phase = phases.iter().position(|&p| p == at % stride).unwrap_or_else(|| {
+                phases.push(at % stride);
+                phases.len() - 1
+            });
+            Tap { kernel, phase, offset: at / stride }
+        });
+        let taps = taps.collect();
+        Axis { source: c.input[axis], pad: c.padding[axis] as isize, stride, grid: c.output[axis], phases, taps }
+    }
+
+    /// As every `stride`-th position of dx, from `first`, reads dy: `dx[first + stride * t]` is a sum over the taps
+    /// that have met it, of dy at `t` plus a constant.
+    pub fn backward(c: &Conv2d, axis: usize, first: usize) -> Axis {
+        let stride = c.stride[axis] as isize;
+        let reach = |kernel: usize| (first + c.padding[axis]) as isize - (kernel * c.dilation[axis]) as isize;
+        let met = || (0..c.kernel[axis]).filter(|&k| reach(k) % stride == 0).map(|k| (k, reach(k) / stride));
+        let lowest = met().map(|(_, at)| at).min().unwrap_or(0);
+        let tap = |(kernel, at): (usize, isize)| Tap { kernel, phase: 0, offset: (at - lowest) as usize };
+        Axis {
+            source: c.output[axis],
+            pad: -lowest,
+            stride: 1,
+            grid: (c.input[axis] - first).div_ceil(c.stride[axis]),
+            phases: vec![0],
+            taps: met().map(tap).collect(),
+        }
+    }
+
+    /// How many padded positions of a phase lie beyond the last output's.
+    fn reach(&self) -> usize {
+        self.taps.iter().map(|t| t.offset).max().unwrap_or(0)
+    }
+
+    /// The source position of number `i` of a phase, if there is one.
+    #[inline(always)]
+    fn at(&self, phase: usize, i: usize) -> Option<usize> {
+        let at = (i * self.stride + phase) as isize - self.pad;
+        (0..self.source as isize).contains(&at).then_some(at as usize)
+    }
+}
+
+/// How a stripe of some channels lies in its buffer: `[channel][row phase][column phase][row][column]`.
+pub(super) struct Stripe<'a> {
+    pub axes: &'a [Axis; 2],
+    /// Rows of the grid, at most.
+    pub rows: usize,
+    /// From one row of the buffer to the next.
+    pub pitch: usize,
+    /// For each column phase the columns that are not padding, and where in the source the first of them is.
+    columns: Vec<(Range<usize>, usize)>,
+}
+
+impl<'a> Stripe<'a> {
+    /// The most rows of the grid for which `channels` channels fit into `room` elements; one at least.
+    pub fn fit(axes: &'a [Axis; 2], channels: usize, room: usize) -> Self {
+        let pitch = axes[1].grid + axes[1].reach();
+        let line = channels * axes[0].phases.len() * axes[1].phases.len() * pitch;
+        let rows = (room / line).saturating_sub(axes[0].reach()).clamp(1, axes[0].grid);
+        // Stripes of equal height rather than a thin last one.
+        let rows = axes[0].grid.div_ceil(axes[0].grid.div_ceil(rows));
+        let columns = axes[1].phases.iter().map(|&phase| {
+            let Axis { stride, pad, source, .. } = axes[1];
+            let begin = pad - phase as isize;
+            let low = (begin.max(0) as usize).div_ceil(stride).min(pitch);
+            let high = ((begin + source as isize).max(0) as usize).div_ceil(stride).clamp(low, pitch);
+            (low..high, ((low * stride) as isize - begin) as usize)
+        });
+        Stripe { axes, rows, pitch, columns: columns.collect() }
+    }
+
+    /// The rows of the grid in each stripe.
+    pub fn bands(&self) -> impl Iterator<Item = Range<usize>> + use<> {
+        let (rows, grid) = (self.rows, self.axes[0].grid);
+        (0..grid).step_by(rows).map(move |t| t..grid.min(t + rows))
+    }
+
+    fn plane(&self) -> usize {
+        (self.rows + self.axes[0].reach()) * self.pitch
+    }
+
+    /// Elements of one channel.
+    fn channel(&self) -> usize {
+        self.axes[0].phases.len() * self.axes[1].phases.len() * self.plane()
+    }
+
+    /// Elements of the buffer; the tile may read `slack` beyond the last output.
+    pub fn size(&self, channels: usize, slack: usize) -> usize {
+        channels * self.channel() + slack
+    }
+
+    /// Where each (channel, tap) of the first output stands.
+    pub fn offsets(&self, channels: usize) -> Vec<isize> {
+        let mut offsets = Vec::with_capacity(channels * self.axes[0].taps.len() * self.axes[1].taps.len());
+        for channel in 0..channels {
+            for i in &self.axes[0].taps {
+                for j in &self.axes[1].taps {
+                    let plane = i.phase * self.axes[1].phases.len() + j.phase;
+                    let at = channel * self.channel() + plane * self.plane() + i.offset * self.pitch + j.offset;
+                    offsets.push(at as isize);
+                }
+            }
+        }
+        offsets
+    }
+
+    /// Fills the buffer for grid rows from `first` on; `source` holds the channels' planes one after the other. Zeros
+    /// are written behind it, `slack` of them: `SLACK`, or 0 if another buffer follows that is filled after this one.
+    ///
+    /// # Safety
+    /// The instruction set of `V`; the planes can be read, and as many elements as `size` says written, `SLACK` more
+    /// than that if `slack` is 0.
+    #[inline(always)]
+    pub unsafe fn fill<V: Lanes>(
+        &self,
+        source: *const V::Elem,
+        channels: usize,
+        first: usize,
+        buffer: *mut V::Elem,
+        slack: usize,
+    ) {
+        let [vertical, horizontal] = self.axes;
+        let rows = self.plane() / self.pitch;
+        let mut to = buffer;
+        // SAFETY: `to` runs through the buffer once, and `at` gives positions of the source only. Vectors that reach
+        // beyond a row are written over by the next, or by the zeros behind the last.
+        unsafe {
+            for channel in 0..channels {
+                for &row_phase in &vertical.phases {
+                    for (columns, x) in &self.columns {
+                        for row in 0..rows {
+                            let Some(y) = vertical.at(row_phase, first + row).filter(|_| !columns.is_empty()) else {
+                                zeros::<V>(to, self.pitch);
+                                to = to.add(self.pitch);
+                                continue;
+                            };
+                            zeros::<V>(to, columns.start);
+                            let from = source.add((channel * vertical.source + y) * horizontal.source + x);
+                            let done = copy::<V>(from, horizontal.stride, to.add(columns.start), columns.len());
+                            let done = columns.start + done;
+                            zeros::<V>(to.add(done), self.pitch.saturating_sub(done));
+                            to = to.add(self.pitch);
+                        }
+                    }
+                }
+            }
+            zeros::<V>(to, slack);
+        }
+    }
+}
+
+/// Writes `n` zeros and up to a vector more.
+#[inline(always)]
+unsafe fn zeros<V: Lanes>(to: *mut V::Elem, n: usize) {
+    for i in (0..n).step_by(V::LANES) {
+        // SAFETY: the caller's word.
+        unsafe { V::splat(V::Elem::ZERO).store(to.add(i)) };
+    }
+}
+
+/// `to[i] = from[i * stride]` for `i` below `n`, and zeros up to the number that it returns.
+#[inline(always)]
+unsafe fn copy<V: Lanes>(from: *const V::Elem, stride: usize, to: *mut V::Elem, n: usize) -> usize {
+    // SAFETY: the caller's word.
+    unsafe {
+        match stride {
+            1 => {
+                for i in (0..n).step_by(V::LANES) {
+                    V::load_first(from.add(i), V::LANES.min(n - i)).store(to.add(i));
+                }
+                return n.next_multiple_of(V::LANES);
+            }
+            2 => (0..n).for_each(|i| *to.add(i) = *from.add(2 * i)),
+            s => (0..n).for_each(|i| *to.add(i) = *from.add(s * i)),
+        }
+    }
+    n
+}
+
+/// How many of `channels` a buffer takes at a time, given the taps of each.
+pub(super) fn channels_at_once(channels: usize, taps: usize, limit: usize) -> usize {
+    let most = (limit / taps.max(1)).clamp(1, channels);
+    channels.div_ceil(channels.div_ceil(most))
+}
+
+/// Notes what ran out inside a parallel region.
+pub(super) fn noting(outcome: &crate::cpu::gemm::Outcome, done: Result<()>) {
+    if let Err(e) = done {
+        outcome.note(e);
+    }
+}

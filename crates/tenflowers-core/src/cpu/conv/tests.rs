@@ -1,0 +1,142 @@
+use super::*;
+use crate::cpu::pool::set_num_threads;
+use crate::cpu::simd::tests::each_isa;
+use num_complex::Complex;
+
+/// A convolution whose output is what the padding gives, the same on both sides.
+fn case(sizes: [usize; 4], input: [usize; 2], kernel: [usize; 2], rest: [[usize; 2]; 3]) -> Conv2d {
+    let [batch, in_channels, out_channels, groups] = sizes;
+    let [stride, padding, dilation] = rest;
+    let size = |a: usize| (input[a] + 2 * padding[a] - dilation[a] * (kernel[a] - 1) - 1) / stride[a] + 1;
+    let output = [size(0), size(1)];
+    Conv2d { batch, in_channels, out_channels, groups, input, kernel, output, stride, padding, dilation }
+}
+
+fn cases() -> Vec<Conv2d> {
+    let plain = [[1, 1], [0, 0], [1, 1]];
+    let same = [[1, 1], [1, 1], [1, 1]];
+    vec![
+        case([2, 1, 3, 1], [5, 6], [3, 3], plain),
+        case([3, 1, 16, 1], [8, 8], [3, 3], same),
+        case([2, 16, 17, 1], [8, 8], [3, 3], same),
+        case([2, 3, 30, 1], [9, 40], [3, 2], same),
+        case([1, 4, 6, 2], [7, 5], [2, 3], plain),
+        case([2, 6, 6, 6], [6, 7], [3, 3], same),
+        case([2, 3, 4, 1], [9, 11], [3, 3], [[2, 2], [1, 1], [1, 1]]),
+        case([2, 2, 5, 1], [10, 9], [3, 4], [[3, 2], [2, 1], [2, 1]]),
+        case([1, 3, 2, 1], [9, 9], [2, 2], [[3, 3], [0, 0], [1, 1]]),
+        case([1, 2, 3, 1], [11, 12], [3, 2], [[2, 1], [0, 2], [2, 3]]),
+        case([2, 5, 7, 1], [6, 6], [1, 1], plain),
+        case([2, 4, 6, 2], [6, 6], [1, 1], plain),
+        case([2, 5, 7, 1], [7, 6], [1, 1], [[2, 2], [0, 0], [1, 1]]),
+        case([1, 2, 3, 1], [2, 2], [1, 1], [[1, 1], [2, 2], [1, 1]]),
+        case([1, 70, 40, 1], [6, 20], [3, 3], same),
+        case([1, 3, 3, 1], [1, 1], [3, 3], same),
+        case([0, 3, 3, 1], [4, 4], [3, 3], same),
+        case([2, 0, 3, 1], [4, 4], [3, 3], same),
+        case([2, 3, 0, 1], [4, 4], [3, 3], same),
+        // Padding behind the input that differs from that before it.
+        Conv2d { output: [4, 5], ..case([2, 2, 3, 1], [4, 5], [2, 4], [[1, 1], [0, 1], [1, 1]]) },
+        Conv2d { output: [3, 2], ..case([1, 2, 3, 1], [9, 9], [3, 3], [[2, 2], [0, 0], [1, 1]]) },
+    ]
+}
+
+/// Calls `visit(y, x, w)` for every product of the convolution, numbers in the whole tensors.
+fn terms(c: &Conv2d, mut visit: impl FnMut(usize, usize, usize)) {
+    let [kh, kw] = c.kernel;
+    let place = |axis: usize, output: usize, tap: usize| {
+        let at = (output * c.stride[axis] + tap * c.dilation[axis]).checked_sub(c.padding[axis])?;
+        (at < c.input[axis]).then_some(at)
+    };
+    for (n, o) in (0..c.batch).flat_map(|n| (0..c.out_channels).map(move |o| (n, o))) {
+        for (row, column) in (0..c.output[0]).flat_map(|i| (0..c.output[1]).map(move |j| (i, j))) {
+            let y = ((n * c.out_channels + o) * c.output[0] + row) * c.output[1] + column;
+            for i in 0..c.group_in() {
+                let channel = n * c.in_channels + o / c.group_out() * c.group_in() + i;
+                for (a, b) in (0..kh).flat_map(|a| (0..kw).map(move |b| (a, b))) {
+                    if let (Some(p), Some(q)) = (place(0, row, a), place(1, column, b)) {
+                        let w = ((o * c.group_in() + i) * kh + a) * kw + b;
+                        visit(y, (channel * c.input[0] + p) * c.input[1] + q, w);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Small whole numbers, so that sums are exact in any order.
+fn values<T>(n: usize, seed: usize, from: impl Fn(i8) -> T) -> Vec<T> {
+    (0..n).map(|i| from(((i + seed) * 7919 % 13) as i8 - 6)).collect()
+}
+
+fn check<T: Product + PartialEq + std::fmt::Debug>(c: &Conv2d, from: impl Fn(i8) -> T + Copy) {
+    let x = values(c.batch * c.in_channels * c.plane_in(), 1, from);
+    let w = values(c.out_channels * c.taps(), 2, from);
+    let dy = values(c.batch * c.out_channels * c.plane_out(), 3, from);
+    let bias = values(c.out_channels, 4, from);
+    let (mut y, mut dx, mut dw) = (vec![T::ZERO; dy.len()], vec![T::ZERO; x.len()], vec![T::ZERO; w.len()]);
+    terms(c, |i, j, k| {
+        y[i] = y[i].plus(x[j].times(w[k]));
+        dx[j] = dx[j].plus(dy[i].times(w[k]));
+        dw[k] = dw[k].plus(dy[i].times(x[j]));
+    });
+    let dirt = from(5);
+    let (mut got, mut got_dx, mut got_dw) = (vec![dirt; dy.len()], vec![dirt; x.len()], vec![dirt; w.len()]);
+    c.forward(&x, &w, None, &mut got).unwrap();
+    assert!(got == y, "forward {c:?}: {got:?} {y:?}");
+    c.forward(&x, &w, Some(&bias), &mut got).unwrap();
+    let plane = c.plane_out().max(1);
+    y.iter_mut().enumerate().for_each(|(i, y)| *y = y.plus(bias[i / plane % c.out_channels]));
+    assert!(got == y, "bias {c:?}");
+    c.backward_input(&dy, &w, &mut got_dx).unwrap();
+    assert!(got_dx == dx, "dx {c:?}: {got_dx:?} {dx:?}");
+    c.backward_weight(&x, &dy, &mut got_dw).unwrap();
+    assert!(got_dw == dw, "dw {c:?}: {got_dw:?} {dw:?}");
+}
+
+#[test]
+fn floats_equal_the_sum_over_all_taps_for_every_isa() {
+    each_isa(|_| {
+        for c in cases() {
+            check(&c, f32::from);
+            check(&c, f64::from);
+        }
+    });
+}
+
+#[test]
+fn images_that_need_several_stripes() {
+    let same = [[1, 1], [1, 1], [1, 1]];
+    check(&case([1, 3, 5, 1], [70, 280], [3, 3], same), f32::from);
+    check(&case([1, 2, 3, 1], [200, 160], [3, 5], [[2, 2], [2, 2], [1, 1]]), f64::from);
+}
+
+#[test]
+fn integers_and_complex_numbers() {
+    for c in cases() {
+        check(&c, i64::from);
+        check(&c, |x| x as u8);
+        check(&c, |x| Complex::new(f32::from(x), 1.0));
+    }
+}
+
+#[test]
+fn the_number_of_threads_does_not_change_a_bit() {
+    let same = [[1, 1], [1, 1], [1, 1]];
+    for c in [case([9, 8, 20, 1], [14, 14], [3, 3], same), case([1, 64, 64, 1], [28, 28], [3, 3], same)] {
+        let from = |x: i8| 1.0 / (f32::from(x) + 7.3);
+        let x = values(c.batch * c.in_channels * c.plane_in(), 1, from);
+        let w = values(c.out_channels * c.taps(), 2, from);
+        let run = |threads| {
+            set_num_threads(threads).unwrap();
+            let (mut y, mut dx, mut dw) = (vec![0.0; c.batch * c.out_channels * c.plane_out()], x.clone(), w.clone());
+            c.forward(&x, &w, None, &mut y).unwrap();
+            c.backward_input(&y, &w, &mut dx).unwrap();
+            c.backward_weight(&x, &y, &mut dw).unwrap();
+            (y, dx, dw)
+        };
+        let one = run(1);
+        assert!(run(2) == one && run(3) == one);
+    }
+    set_num_threads(0).unwrap();
+}

@@ -1,0 +1,171 @@
+//! Matrix products on memory: any strides, any number type, results equal bit for bit for any number of threads.
+//!
+//! f32 and f64 go through a register tile for each instruction set (`tile`), packed where that pays (`blocked`);
+//! integers and complex numbers through a plain loop.
+
+mod blocked;
+pub(crate) mod lanes;
+pub(crate) mod matvec;
+pub(crate) mod pack;
+mod plain;
+mod scratch;
+pub(crate) mod tile;
+
+pub(crate) use scratch::{Outcome, Scratch};
+
+use crate::cpu::pool;
+use crate::error::Result;
+use num_complex::Complex;
+
+/// A matrix in memory: its first element and the strides of rows and columns, in elements (of any sign, or 0).
+#[derive(Clone, Copy)]
+pub struct Mat<T> {
+    /// The element in row 0, column 0.
+    pub ptr: *const T,
+    /// From one row to the next.
+    pub row: isize,
+    /// From one column to the next.
+    pub col: isize,
+}
+
+impl<T> Mat<T> {
+    /// The address of an element; valid only if the matrix has it.
+    fn at(&self, i: usize, j: usize) -> *const T {
+        self.ptr.wrapping_offset(i as isize * self.row + j as isize * self.col)
+    }
+}
+
+/// The element types that have products; integers wrap around.
+pub trait Product: sealed::Kernel {
+    /// The sum of nothing.
+    const ZERO: Self;
+    /// The sum of two elements.
+    fn plus(self, other: Self) -> Self;
+    /// The product of two elements.
+    fn times(self, other: Self) -> Self;
+}
+
+mod sealed {
+    use super::Mat;
+    use crate::error::Result;
+
+    /// The kernel of an element type.
+    pub trait Kernel: Copy + Send + Sync + 'static {
+        /// # Safety
+        /// As `gemm`, with no dimension of 0.
+        unsafe fn product(dims: [usize; 3], a: Mat<Self>, b: Mat<Self>, c: (*mut Self, usize), add: bool)
+        -> Result<()>;
+    }
+}
+
+macro_rules! product {
+    ($kernel:ident, $($t:ty)+, $zero:expr, $plus:expr, $times:expr) => {$(
+        impl sealed::Kernel for $t {
+            unsafe fn product(dims: [usize; 3], a: Mat<$t>, b: Mat<$t>, c: (*mut $t, usize), add: bool) -> Result<()> {
+                // SAFETY: the caller's word.
+                unsafe { $kernel::product(dims, a, b, c, add) }
+            }
+        }
+        impl Product for $t {
+            const ZERO: $t = $zero;
+            #[inline(always)]
+            fn plus(self, other: $t) -> $t {
+                $plus(self, other)
+            }
+            #[inline(always)]
+            fn times(self, other: $t) -> $t {
+                $times(self, other)
+            }
+        }
+    )+};
+}
+product!(blocked, f32 f64, 0.0, std::ops::Add::add, std::ops::Mul::mul);
+product!(plain, Complex<f32> Complex<f64>, Complex::new(0.0, 0.0), std::ops::Add::add, std::ops::Mul::mul);
+product!(plain, i8 i16 i32 i64 u8 u16 u32 u64, 0, Self::wrapping_add, Self::wrapping_mul);
+
+/// C = A B, or C += A B if `accumulate`, for A of `m x k` and B of `k x n`; C is `m x n` with contiguous rows `ldc`
+/// apart.
+///
+/// With `k == 0` the product is zeros. Parallel inside when that pays.
+///
+/// # Errors
+/// `OutOfMemory` where there is no room to pack, `Interrupted` when the user asked to stop; C then holds anything.
+///
+/// # Safety
+/// A and B can be read at all their elements, C can be written at all of its own (`ldc >= n` unless `m < 2`), which are
+/// initialised if `accumulate`; C overlaps neither A nor B.
+pub unsafe fn gemm<T: Product>(
+    [m, n, k]: [usize; 3],
+    a: Mat<T>,
+    b: Mat<T>,
+    c: *mut T,
+    ldc: usize,
+    accumulate: bool,
+) -> Result<()> {
+    if m == 0 || n == 0 {
+        return Ok(());
+    }
+    if k == 0 {
+        for i in 0..if accumulate { 0 } else { m } {
+            for j in 0..n {
+                // SAFETY: an element of C.
+                unsafe { c.add(i * ldc + j).write(T::ZERO) };
+            }
+        }
+        return Ok(());
+    }
+    // SAFETY: the caller's word.
+    unsafe { T::product([m, n, k], a, b, (c, ldc), accumulate) }
+}
+
+/// Products of one size above which the threads work on one of them together rather than on several.
+const ALONE: usize = 10_000_000;
+/// Floating point operations of one chunk of small products.
+const GRAIN: usize = 1 << 20;
+
+/// One product for each pair of offsets: C of product `i` begins at `i * m * n`, A and B at their first elements plus
+/// `offsets[i]`, in elements.
+///
+/// # Errors
+/// As [`gemm`].
+///
+/// # Safety
+/// As [`gemm`], for each of the products; C is contiguous.
+pub unsafe fn gemm_batched<T: Product>(
+    [m, n, k]: [usize; 3],
+    a: Mat<T>,
+    b: Mat<T>,
+    c: *mut T,
+    offsets: &[(isize, isize)],
+) -> Result<()> {
+    struct Batch<T>(Mat<T>, Mat<T>, *mut T);
+    // SAFETY: the products read A and B and write different parts of C.
+    unsafe impl<T: Sync> Sync for Batch<T> {}
+    impl<T: Product> Batch<T> {
+        unsafe fn one(&self, dims: [usize; 3], i: usize, (a, b): (isize, isize)) -> Result<()> {
+            let Batch(x, y, c) = self;
+            let (x, y) = (Mat { ptr: x.ptr.wrapping_offset(a), ..*x }, Mat { ptr: y.ptr.wrapping_offset(b), ..*y });
+            // SAFETY: the caller's word.
+            unsafe { gemm(dims, x, y, c.wrapping_add(i * dims[0] * dims[1]), dims[1], false) }
+        }
+    }
+    let (batch, dims) = (Batch(a, b, c), [m, n, k]);
+    let each = 2 * m * n * k;
+    if each >= ALONE || offsets.len() * each < 2 * GRAIN {
+        // SAFETY: the caller's word.
+        return offsets.iter().enumerate().try_for_each(|(i, &pair)| unsafe { batch.one(dims, i, pair) });
+    }
+    let outcome = Outcome::default();
+    pool::ranges(offsets.len(), GRAIN.div_ceil(each.max(1)), &|range| {
+        for i in range {
+            // SAFETY: the caller's word.
+            if let Err(e) = unsafe { batch.one(dims, i, offsets[i]) } {
+                outcome.note(e);
+            }
+        }
+    })?;
+    outcome.result()
+}
+
+#[cfg(test)]
+mod tests;

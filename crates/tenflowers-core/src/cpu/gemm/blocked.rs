@@ -1,0 +1,212 @@
+//! Products of float matrices: what to pack, how to cut for the caches, and who does which part.
+
+use super::Mat;
+use super::lanes::{self, Float};
+use super::matvec::MatVec;
+use super::pack::{PackA, PackB};
+use super::scratch::{Outcome, Scratch};
+use super::tile::{Geometry, Operand, Sweep};
+use crate::cpu::simd::Isa;
+use crate::cpu::{pool, simd};
+use crate::error::Result;
+
+/// Steps of k at a time. A constant: how sums are cut must depend on shapes alone.
+const KC: usize = 512;
+/// Bytes of a packed block of A, which stays in L2.
+const A_BYTES: usize = 352 << 10;
+/// Bytes of a packed block of B, which stays in L3.
+const B_BYTES: usize = 4 << 20;
+/// Above this an operand that is read again and again is packed.
+const PACK_BYTES: usize = 128 << 10;
+/// Rows this far apart fall on the same cache sets.
+const ALIASING: usize = 4096;
+/// Floating point operations that are worth a worker.
+const GRAIN: usize = 1 << 20;
+
+/// C = A B, or C += A B.
+///
+/// # Safety
+/// As `gemm`; `m`, `n` and `k` are not zero.
+pub(crate) unsafe fn product<T: Float>(
+    [m, n, k]: [usize; 3],
+    mut a: Mat<T>,
+    mut b: Mat<T>,
+    (c, ldc): (*mut T, usize),
+    accumulate: bool,
+) -> Result<()> {
+    // The stride of a dimension of one element says nothing: take the one that fits.
+    if k == 1 {
+        (a.col, b.row) = (1, n as isize);
+    }
+    if n == 1 {
+        b.col = 1;
+    }
+    if m == 1 {
+        a.row = k as isize;
+    }
+    if m == 1 || n == 1 {
+        let matvec = if n == 1 {
+            let (x, x_step) = (b.ptr, b.row);
+            MatVec { rows: m, k, matrix: a.ptr, row: a.row, col: a.col, x, x_step, y: c, y_step: ldc, accumulate }
+        } else {
+            let (x, x_step) = (a.ptr, a.col);
+            MatVec { rows: n, k, matrix: b.ptr, row: b.col, col: b.row, x, x_step, y: c, y_step: 1, accumulate }
+        };
+        if matvec.fits() {
+            // SAFETY: the caller's word.
+            return unsafe { matvec.run() };
+        }
+    }
+    let isa = simd::isa();
+    // SAFETY: `isa` names what this machine has.
+    let (mr, nr) = unsafe { lanes::run::<T, _>(isa, Geometry) };
+    let size = size_of::<T>();
+    let far = |stride: isize| stride.unsigned_abs() * size >= ALIASING;
+    let blocked = Blocked {
+        isa,
+        tile: (mr, nr),
+        pack_a: n > 2 * nr
+            && m >= mr
+            && ((a.col != 1 && a.row != 1) || m * k * size > PACK_BYTES || (far(a.row) && far(a.col.max(a.row)))),
+        pack_b: b.col != 1 || (m > 2 * mr && (n * k * size > 2 * PACK_BYTES || far(b.row))),
+        a,
+        b,
+        c,
+        ldc,
+    };
+    for p in (0..k).step_by(KC) {
+        let kc = KC.min(k - p);
+        let columns = if blocked.pack_b { (B_BYTES / size / kc / nr).max(1) * nr } else { n };
+        for j in (0..n).step_by(columns) {
+            // SAFETY: the caller's word.
+            unsafe { blocked.panel(m, (j, columns.min(n - j)), (p, kc), accumulate || p > 0)? };
+        }
+    }
+    Ok(())
+}
+
+struct Blocked<T> {
+    isa: Isa,
+    tile: (usize, usize),
+    pack_a: bool,
+    pack_b: bool,
+    a: Mat<T>,
+    b: Mat<T>,
+    c: *mut T,
+    ldc: usize,
+}
+
+// SAFETY: the pointers are good for the whole product, and tasks write different blocks of C.
+unsafe impl<T: Sync> Sync for Blocked<T> {}
+
+/// A pointer that tasks share.
+#[derive(Clone, Copy)]
+struct Shared<T>(*mut T);
+// SAFETY: tasks write different parts, and read only after all are written.
+unsafe impl<T> Sync for Shared<T> {}
+
+impl<T> Shared<T> {
+    fn add(&self, n: usize) -> *mut T {
+        self.0.wrapping_add(n)
+    }
+}
+
+impl<T: Float> Blocked<T> {
+    /// All rows of C, columns `j..j + n`, steps `p..p + k`.
+    unsafe fn panel(&self, m: usize, (j, n): (usize, usize), (p, k): (usize, usize), accumulate: bool) -> Result<()> {
+        let (_, nr) = self.tile;
+        let serial = 2 * m * n * k < 2 * GRAIN || pool::num_threads() == 1;
+        let packed = if self.pack_b { Some(Scratch::<T>::new(n.next_multiple_of(nr) * k)?) } else { None };
+        let operand = match &packed {
+            None => Operand::Strided(self.b.at(p, j), self.b.row, self.b.col),
+            Some(packed) => {
+                let to = Shared(packed.ptr());
+                let (row, col) = (self.b.row, self.b.col);
+                let pack = |panels: std::ops::Range<usize>| {
+                    let first = panels.start * nr;
+                    let columns = (panels.len() * nr).min(n - first);
+                    let b = self.b.at(p, j + first);
+                    // SAFETY: the caller's word; the scratch has room for all panels.
+                    unsafe { lanes::run(self.isa, PackB { columns, k, b, row, col, to: to.add(first * k) }) }
+                };
+                let panels = n.div_ceil(nr);
+                if serial {
+                    pack(0..panels)
+                } else {
+                    pool::ranges(panels, ((1 << 16) / (nr * k)).max(1), &pack)?
+                }
+                Operand::Packed(packed.ptr().cast_const())
+            }
+        };
+        let (rows, columns) = self.cut(m, n, k, serial);
+        let across = n.div_ceil(columns);
+        let b = SharedOperand(operand);
+        let outcome = Outcome::default();
+        let task = |t: usize| {
+            let (i0, j0) = (t / across * rows, t % across * columns);
+            let dims = [rows.min(m - i0), columns.min(n - j0), k];
+            let b = match b.get() {
+                Operand::Strided(b, row, col) => Operand::Strided(b.wrapping_add(j0), row, col),
+                Operand::Packed(b) => Operand::Packed(b.wrapping_add(j0 * k)),
+            };
+            let (a, row, col) = (self.a.at(i0, p), self.a.row, self.a.col);
+            let c = self.c.wrapping_add(i0 * self.ldc + j + j0);
+            let sweep = |a| Sweep { dims, a, b, c, ldc: self.ldc, accumulate };
+            // SAFETY: the caller's word; the scratch has room for the rows of the block.
+            unsafe {
+                if self.pack_a {
+                    outcome.with(dims[0] * k, |to| {
+                        lanes::run(self.isa, PackA { rows: dims[0], k, a, row, col, to: to.ptr() });
+                        lanes::run(self.isa, sweep(Operand::Packed(to.ptr().cast_const())));
+                    });
+                } else {
+                    lanes::run(self.isa, sweep(Operand::Strided(a, row, col)));
+                }
+            }
+        };
+        let tasks = m.div_ceil(rows) * across;
+        if serial {
+            (0..tasks).for_each(task);
+        } else {
+            pool::parallel(tasks, &task)?;
+        }
+        outcome.result()
+    }
+
+    /// Rows and columns of one task: blocks for the caches, cut further while there are too few for the threads. This
+    /// may depend on their number, as no sum is cut by it.
+    fn cut(&self, m: usize, n: usize, k: usize, serial: bool) -> (usize, usize) {
+        let (mr, nr) = self.tile;
+        let mut rows = (A_BYTES / size_of::<T>() / k / mr).max(1) * mr;
+        let mut columns = n.next_multiple_of(nr);
+        rows = rows.min(m.next_multiple_of(mr));
+        if serial {
+            return (rows, columns);
+        }
+        // Blocks of equal height rather than a thin last one.
+        rows = m.div_ceil(m.div_ceil(rows)).next_multiple_of(mr);
+        let wanted = 4 * pool::num_threads();
+        while m.div_ceil(rows) * n.div_ceil(columns) < wanted && rows * columns * k > GRAIN {
+            // The side of more tiles; half of it in whole tiles.
+            let (down, across) = (rows.div_ceil(mr), columns.div_ceil(nr));
+            if across >= down && across > 1 {
+                columns = across.div_ceil(2) * nr;
+            } else if down > 1 {
+                rows = down.div_ceil(2) * mr;
+            } else {
+                break;
+            }
+        }
+        (rows, columns)
+    }
+}
+
+struct SharedOperand<T>(Operand<T>);
+// SAFETY: tasks only read through it.
+unsafe impl<T> Sync for SharedOperand<T> {}
+
+impl<T: Copy> SharedOperand<T> {
+    fn get(&self) -> Operand<T> {
+        self.0
+    }
+}

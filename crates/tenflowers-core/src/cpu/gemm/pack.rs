@@ -1,0 +1,98 @@
+//! Packing: an operand copied into panels that the register tile reads from one end to the other.
+
+use super::lanes::{Float, Lanes, Task};
+use super::tile::piece;
+
+/// Packs rows of A into panels of as many rows as each tile of `Sweep` takes: `panel[p * rows + i]`.
+pub(crate) struct PackA<T> {
+    pub rows: usize,
+    pub k: usize,
+    pub a: *const T,
+    pub row: isize,
+    pub col: isize,
+    pub to: *mut T,
+}
+
+impl<T: Float> Task<T> for PackA<T> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<V: Lanes<Elem = T>>(self) {
+        let mut i = 0;
+        while i < self.rows {
+            let rows = piece(V::MR, self.rows - i);
+            let a = self.a.wrapping_offset(i as isize * self.row);
+            // SAFETY: the caller's word; the panels before this one hold `i * k` elements.
+            unsafe { panel::<V>((rows, self.k), (a, self.row, self.col), (self.to.add(i * self.k), rows)) }
+            i += rows;
+        }
+    }
+}
+
+/// Packs columns of B into panels as wide as the tile: `panel[p * width + j]`.
+pub(crate) struct PackB<T> {
+    pub columns: usize,
+    pub k: usize,
+    pub b: *const T,
+    pub row: isize,
+    pub col: isize,
+    pub to: *mut T,
+}
+
+impl<T: Float> Task<T> for PackB<T> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<V: Lanes<Elem = T>>(self) {
+        let width = V::NV * V::LANES;
+        for j in (0..self.columns).step_by(width) {
+            let b = self.b.wrapping_offset(j as isize * self.col);
+            let columns = width.min(self.columns - j);
+            // SAFETY: the caller's word; the panels before this one hold `j * k` elements.
+            unsafe { panel::<V>((columns, self.k), (b, self.col, self.row), (self.to.add(j * self.k), width)) }
+        }
+    }
+}
+
+/// `to[p * pitch + i] = from[i * across + p * along]` for `i` below `width` and `p` below `k`.
+#[inline(always)]
+pub(crate) unsafe fn panel<V: Lanes>(
+    (width, k): (usize, usize),
+    (from, across, along): (*const V::Elem, isize, isize),
+    (to, pitch): (*mut V::Elem, usize),
+) {
+    // SAFETY: all elements named above are the caller's word, and nothing else is touched.
+    unsafe {
+        if across == 1 {
+            for p in 0..k {
+                let (from, to) = (from.offset(p as isize * along), to.add(p * pitch));
+                let mut i = 0;
+                while i + V::LANES <= width {
+                    V::load(from.add(i)).store(to.add(i));
+                    i += V::LANES;
+                }
+                if i < width {
+                    V::load_first(from.add(i), width - i).store_first(to.add(i), width - i);
+                }
+            }
+            return;
+        }
+        // Blocks that lie along k are transposed in registers; the last one across overlaps the one before it.
+        let blocks = if along == 1 && width >= V::SIDE { k / V::SIDE } else { 0 };
+        for p in (0..blocks * V::SIDE).step_by(V::SIDE) {
+            let mut i = 0;
+            loop {
+                V::transpose(from.offset(i as isize * across + p as isize), across, to.add(p * pitch + i), pitch);
+                if i + V::SIDE == width {
+                    break;
+                }
+                i = (i + V::SIDE).min(width - V::SIDE);
+            }
+        }
+        for p in blocks * V::SIDE..k {
+            for i in 0..width {
+                *to.add(p * pitch + i) = *from.offset(i as isize * across + p as isize * along);
+            }
+        }
+    }
+}

@@ -1,0 +1,177 @@
+use super::*;
+use crate::cpu::{pool, simd};
+
+/// Small whole numbers, so that sums are exact in every type and order.
+fn values<T: Product>(n: usize, seed: u64, from: impl Fn(u64) -> T) -> Vec<T> {
+    let mut state = seed.wrapping_mul(2) + 1;
+    let mut next = || {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (state >> 33) % 7
+    };
+    (0..n).map(|_| from(next())).collect()
+}
+
+/// A matrix of `rows x cols` in one of six layouts: its memory, first element, strides.
+fn layout<T: Product>(rows: usize, cols: usize, kind: usize, seed: u64, from: &impl Fn(u64) -> T) -> (Vec<T>, Mat<T>) {
+    let (r, c) = (rows.max(1), cols.max(1));
+    let (len, start, row, col) = match kind {
+        0 => (r * c, 0, c as isize, 1),
+        1 => (r * c, 0, 1, r as isize),
+        2 => (r * (c + 3), 0, c as isize + 3, 1),
+        3 => (2 * r * c, 0, 2 * c as isize, 2),
+        4 => (r * c, r * c - 1, -(c as isize), -1),
+        _ => (c, 0, 0, 1),
+    };
+    let memory = values(len, seed, from);
+    let ptr = memory[start..].as_ptr();
+    (memory, Mat { ptr, row, col })
+}
+
+fn naive<T: Product>([m, n, k]: [usize; 3], a: Mat<T>, b: Mat<T>, c: &mut [T], ldc: usize, accumulate: bool) {
+    for i in 0..m {
+        for j in 0..n {
+            let mut sum = if accumulate { c[i * ldc + j] } else { T::ZERO };
+            for p in 0..k {
+                // SAFETY: elements of the matrices.
+                sum = sum.plus(unsafe { (*a.at(i, p)).times(*b.at(p, j)) });
+            }
+            c[i * ldc + j] = sum;
+        }
+    }
+}
+
+fn check<T: Product + PartialEq + std::fmt::Debug>(dims: [usize; 3], kinds: (usize, usize), from: impl Fn(u64) -> T) {
+    let [m, n, k] = dims;
+    let (_a, a) = layout(m, k, kinds.0, 1, &from);
+    let (_b, b) = layout(k, n, kinds.1, 2, &from);
+    for (extra, accumulate) in [(0, false), (5, true)] {
+        let ldc = n + extra;
+        let mut expected = values(m * ldc, 3, &from);
+        let mut c = expected.clone();
+        naive(dims, a, b, &mut expected, ldc, accumulate);
+        // SAFETY: `layout` made room for all elements, and `c` is a buffer of its own.
+        unsafe { gemm(dims, a, b, c.as_mut_ptr(), ldc, accumulate) }.unwrap();
+        // Elements between the rows of C must be left alone too.
+        assert!(c == expected, "{dims:?}, layouts {kinds:?}, accumulate {accumulate}, {:?}", simd::isa());
+    }
+}
+
+const SHAPES: [[usize; 3]; 20] = [
+    [0, 3, 2],
+    [3, 0, 2],
+    [3, 2, 0],
+    [1, 1, 1],
+    [1, 1, 40],
+    [1, 33, 9],
+    [1, 150, 70],
+    [33, 1, 9],
+    [150, 1, 70],
+    [2, 3, 4],
+    [5, 7, 3],
+    [13, 31, 17],
+    [14, 32, 16],
+    [15, 33, 18],
+    [28, 64, 1],
+    [29, 65, 37],
+    [7, 10, 128],
+    [64, 10, 33],
+    [31, 40, 530],
+    [260, 5, 70],
+];
+
+#[test]
+fn floats_equal_a_naive_product_for_every_isa_shape_and_layout() {
+    simd::tests::each_isa(|_| {
+        for dims in SHAPES {
+            for kinds in [(0, 0), (0, 1), (1, 0), (1, 1), (2, 3), (3, 2), (4, 5), (5, 4)] {
+                check(dims, kinds, |x| x as f32 - 3.0);
+            }
+            for kinds in [(0, 1), (1, 2), (3, 4)] {
+                check(dims, kinds, |x| x as f64 - 3.0);
+            }
+        }
+    });
+}
+
+#[test]
+fn large_floats_are_packed_and_shared_rightly() {
+    for kinds in [(0, 0), (1, 1), (3, 4)] {
+        check([60, 130, 600], kinds, |x| x as f32 - 3.0);
+        check([130, 70, 300], kinds, |x| x as f64 - 3.0);
+    }
+    // B in several blocks.
+    check([3, 2100, 513], (0, 1), |x| x as f32 - 3.0);
+}
+
+#[test]
+fn integers_wrap_and_complex_numbers_multiply() {
+    for dims in SHAPES {
+        for kinds in [(0, 0), (1, 1), (3, 4), (5, 5), (4, 2)] {
+            check(dims, kinds, |x| (x as i8).wrapping_mul(100));
+            check(dims, kinds, |x| x.wrapping_mul(u64::MAX / 3));
+            check(dims, kinds, |x| x as i32 - 3);
+            check(dims, kinds, |x| x as u16);
+            check(dims, kinds, |x| Complex::new(x as f32, 2.0 - x as f32));
+        }
+    }
+    check([20, 300, 150], (0, 1), |x| x as i64 - (1 << 60));
+    check([20, 300, 150], (1, 0), |x| Complex::new(x as f64 - 3.0, 1.0));
+}
+
+fn bits(dims: [usize; 3], kinds: (usize, usize)) -> Vec<u32> {
+    let [m, n, k] = dims;
+    let from = |x: u64| 1.0 / (x as f32 + 1.7);
+    let (_a, a) = layout(m, k, kinds.0, 1, &from);
+    let (_b, b) = layout(k, n, kinds.1, 2, &from);
+    let mut c = vec![0.0; m * n];
+    // SAFETY: as in `check`.
+    unsafe { gemm(dims, a, b, c.as_mut_ptr(), n, false) }.unwrap();
+    c.iter().map(|x: &f32| x.to_bits()).collect()
+}
+
+#[test]
+fn the_number_of_threads_does_not_change_a_bit() {
+    for dims in [[200, 190, 600], [1, 3000, 300], [3000, 1, 300], [64, 64, 64], [33, 700, 600]] {
+        for kinds in [(0, 0), (0, 1), (1, 0)] {
+            pool::set_num_threads(1).unwrap();
+            let one = bits(dims, kinds);
+            for threads in [2, 3] {
+                pool::set_num_threads(threads).unwrap();
+                assert!(bits(dims, kinds) == one, "{dims:?}, layouts {kinds:?}, {threads} threads");
+            }
+        }
+    }
+    pool::set_num_threads(0).unwrap();
+}
+
+#[test]
+fn not_a_number_and_infinity_are_multiplied() {
+    let (a, b) = ([0.0, 1.0], [f32::INFINITY, 1.0, f32::NAN, 2.0]);
+    let mut c = [0.0f32; 2];
+    let mat = |x: &[f32], row| Mat { ptr: x.as_ptr(), row, col: 1 };
+    // SAFETY: the arrays are as large as the dimensions say.
+    unsafe { gemm([1, 2, 2], mat(&a, 2), mat(&b, 2), c.as_mut_ptr(), 2, false) }.unwrap();
+    assert!(c[0].is_nan() && c[1] == 2.0, "{c:?}");
+}
+
+#[test]
+fn batches_take_their_offsets() {
+    for (dims, count) in [([3, 4, 5], 7), ([20, 30, 40], 60), ([0, 3, 2], 4), ([2, 3, 0], 4), ([180, 180, 160], 2)] {
+        let [m, n, k] = dims;
+        let a = values(m * k * count + 1, 1, |x| x as f32 - 3.0);
+        let b = values(k * n + 1, 2, |x| x as f32 - 3.0);
+        // A moves on, backwards; B is the same for all.
+        let offsets: Vec<_> = (0..count).rev().map(|i| ((i * m * k) as isize, 1)).collect();
+        let (a, b) =
+            (Mat { ptr: a.as_ptr(), row: k as isize, col: 1 }, Mat { ptr: b.as_ptr(), row: n as isize, col: 1 });
+        let mut c = vec![9.0f32; m * n * count];
+        // SAFETY: the buffers hold all that the offsets reach.
+        unsafe { gemm_batched(dims, a, b, c.as_mut_ptr(), &offsets) }.unwrap();
+        for (i, c) in c.chunks(m * n + usize::from(m * n == 0)).enumerate() {
+            let mut expected = vec![0.0; m * n];
+            let a = Mat { ptr: a.ptr.wrapping_offset(offsets[i].0), ..a };
+            naive(dims, a, Mat { ptr: b.ptr.wrapping_offset(1), ..b }, &mut expected, n, false);
+            assert_eq!(c, expected, "{dims:?}, product {i}");
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! Elementwise kernels: operands of any layout go through small blocks in the type that is computed in.
+//!
+//! The driver is compiled once; an operation adds only its inner loop over three slices. A block that is in one run and in
+//! the right type is used where it lies, others (strided, broadcast, f16, the output that is also an input) go by a buffer.
+use super::walk::Walk;
+use super::{View, ViewMut, pool, simd::vectorize};
+use crate::dtype::{C32, C64, DType, Element};
+use crate::error::Result;
+use half::{bf16, f16};
+use smallvec::SmallVec;
+
+/// Elements a block: small enough for several to stay in the first cache, large enough to forget the calls around it.
+const BLOCK: usize = 512;
+/// Elements a task of the pool.
+const GRAIN: usize = 1 << 15;
+
+/// Copies `n` elements, a step apart in the source, to a run of the destination, or the other way round.
+type Mover = unsafe fn(*const u8, isize, *mut u8, usize);
+
+unsafe fn load<S: Copy, T>(from: *const u8, step: isize, to: *mut u8, n: usize, f: impl Fn(S) -> T) {
+    let (from, to) = (from.cast::<S>(), to.cast::<T>());
+    for i in 0..n {
+        // SAFETY: the caller's operands have n elements there.
+        unsafe { to.add(i).write(f(*from.offset(i as isize * step))) };
+    }
+}
+
+unsafe fn store<S: Copy, T>(from: *const u8, step: isize, to: *mut u8, n: usize, f: impl Fn(S) -> T) {
+    let (from, to) = (from.cast::<S>(), to.cast::<T>());
+    for i in 0..n {
+        // SAFETY: the caller's operands have n elements there.
+        unsafe { to.offset(i as isize * step).write(f(*from.add(i))) };
+    }
+}
+
+macro_rules! movers {
+    ($side:ident, $size:expr, $from:expr, $to:expr, [$(($s:ident, $t:ident, $S:ty, $T:ty, $f:expr)),*]) => {
+        match ($from, $to) {
+            $((DType::$s, DType::$t) => |p, step, q, n| {
+                // SAFETY: as the caller's.
+                unsafe { $side::<$S, $T>(p, step, q, n, $f) }
+            },)*
+            _ => match $size {
+                // SAFETY (all): as the caller's.
+                1 => |p, step, q, n| unsafe { $side::<u8, u8>(p, step, q, n, |x| x) },
+                2 => |p, step, q, n| unsafe { $side::<u16, u16>(p, step, q, n, |x| x) },
+                4 => |p, step, q, n| unsafe { $side::<u32, u32>(p, step, q, n, |x| x) },
+                8 => |p, step, q, n| unsafe { $side::<u64, u64>(p, step, q, n, |x| x) },
+                _ => |p, step, q, n| unsafe { $side::<C64, C64>(p, step, q, n, |x| x) },
+            },
+        }
+    };
+}
+
+fn loader(dtype: DType, compute: DType) -> Mover {
+    movers!(load, dtype.size(), dtype, compute, [
+        (F16, F32, f16, f32, f16::to_f32),
+        (BF16, F32, bf16, f32, bf16::to_f32),
+        (C64, C128, C32, C64, |c: C32| C64::new(c.re.into(), c.im.into()))
+    ])
+}
+
+fn storer(compute: DType, dtype: DType) -> Mover {
+    movers!(store, dtype.size(), compute, dtype, [
+        (F32, F16, f32, f16, f16::from_f32),
+        (F32, BF16, f32, bf16, bf16::from_f32),
+        (F64, F32, f64, f32, |x: f64| x as f32),
+        (C128, C64, C64, C32, |c: C64| C32::new(c.re as f32, c.im as f32))
+    ])
+}
+
+/// A buffer for one block of any type.
+#[repr(align(64))]
+struct Buffer {
+    _bytes: [u8; BLOCK * 16],
+}
+
+impl Buffer {
+    fn new() -> std::mem::MaybeUninit<Self> {
+        std::mem::MaybeUninit::uninit()
+    }
+}
+
+/// Reads a block of each input, writes one of the output; all are runs of `n` elements, and the output is none of the inputs.
+type Block<'a> = &'a (dyn Fn(&[*const u8], *mut u8, usize) + Sync);
+
+/// # Safety
+/// `block` reads `compute[i]`s and writes `into`s, and every dtype converts to them.
+unsafe fn drive(inputs: &[View], compute: &[DType], out: &mut ViewMut, into: DType, block: Block) -> Result<()> {
+    let shape = &out.layout.shape;
+    let wide: SmallVec<[_; 3]> = inputs.iter().map(|v| v.layout.broadcast_to(shape)).collect();
+    let mut strides: SmallVec<[&[isize]; 4]> = SmallVec::new();
+    strides.push(&out.layout.strides);
+    strides.extend(wide.iter().map(|l| &l.strides[..]));
+    let walk = Walk::new(shape, &strides);
+    let (start, size, out_dtype) = (out.start() as usize, out.dtype.size(), out.dtype);
+    let store = storer(into, out_dtype);
+    let loaders: SmallVec<[Mover; 3]> = inputs.iter().zip(compute).map(|(v, &c)| loader(v.dtype, c)).collect();
+    let direct = |i: usize, step: isize| step == 1 && inputs[i].dtype == compute[i];
+    let task = |range: std::ops::Range<usize>| {
+        let mut result = Buffer::new();
+        let mut buffers: SmallVec<[_; 3]> = inputs.iter().map(|_| Buffer::new()).collect();
+        let inner = walk.inner();
+        // One value for a whole run is spread once.
+        let spread = |i: usize| inner[i + 1] == 0;
+        let mut spread_from: SmallVec<[(*const u8, usize); 3]> = inputs.iter().map(|_| (std::ptr::null(), 0)).collect();
+        walk.run(range.clone(), &mut |at, step, n| {
+            let mut done = 0;
+            while done < n {
+                let m = BLOCK.min(n - done);
+                let place = |k: usize| at[k] + done as isize * step[k];
+                let mut ins: SmallVec<[*const u8; 3]> = SmallVec::new();
+                let to = (start as *mut u8).wrapping_offset(place(0) * size as isize);
+                let mut aliased = false;
+                for (i, view) in inputs.iter().enumerate() {
+                    let from = view.start().wrapping_offset(place(i + 1) * view.dtype.size() as isize);
+                    if direct(i, step[i + 1]) {
+                        aliased |= std::ptr::eq(from, to);
+                        ins.push(from);
+                        continue;
+                    }
+                    let buffer = buffers[i].as_mut_ptr().cast::<u8>();
+                    let (known, length) = spread_from[i];
+                    if !(spread(i) && known == from && length >= m) {
+                        // SAFETY: the walk stays within the view, and the buffer holds a block.
+                        unsafe { loaders[i](from, step[i + 1], buffer, m) };
+                        spread_from[i] = (from, m);
+                    }
+                    ins.push(buffer);
+                }
+                if step[0] == 1 && out_dtype == into && !aliased {
+                    block(&ins, to, m);
+                } else {
+                    let buffer = result.as_mut_ptr().cast::<u8>();
+                    block(&ins, buffer, m);
+                    // SAFETY: the walk stays within the output, and `block` wrote `m` elements.
+                    unsafe { store(buffer, step[0], to, m) };
+                }
+                done += m;
+            }
+        });
+    };
+    let n = walk.numel();
+    if n <= GRAIN {
+        task(0..n);
+        return Ok(());
+    }
+    pool::ranges(n, GRAIN, &task)
+}
+
+/// `out = f(inputs)` for each element; the inputs, of one type, are broadcast to the output. The output may be an input, in
+/// the same layout.
+///
+/// # Panics
+/// If a view's dtype is not computed in `T`, or the output's not in `U`.
+pub fn map<T: Element, U: Element, const N: usize>(
+    inputs: [&View; N],
+    out: &mut ViewMut,
+    f: impl Fn([T; N]) -> U + Sync,
+) -> Result<()> {
+    let views = inputs.map(|v| *v);
+    let block = |ins: &[*const u8], to: *mut u8, n: usize| {
+        // SAFETY: the driver hands over runs of n elements of these types, and the output is none of the inputs.
+        let (ins, to) = unsafe {
+            let ins: [&[T]; N] = std::array::from_fn(|k| std::slice::from_raw_parts(ins[k].cast::<T>(), n));
+            (ins, std::slice::from_raw_parts_mut(to.cast::<U>(), n))
+        };
+        vectorize(
+            #[inline(always)]
+            || {
+                for i in 0..n {
+                    to[i] = f(std::array::from_fn(|k| ins[k][i]));
+                }
+            },
+        );
+    };
+    // SAFETY: the types are those of the block.
+    unsafe { drive(&views, &[T::ELEMENT; N], out, U::ELEMENT, &block) }
+}
+
+/// Copies between any two layouts of one dtype.
+pub fn copy(from: &View, out: &mut ViewMut) -> Result<()> {
+    assert_eq!(from.dtype.size(), out.dtype.size());
+    let size = out.dtype.size();
+    if from.layout.shape == out.layout.shape && from.layout.is_contiguous() && out.layout.is_contiguous() {
+        let (to, source, bytes) = (out.start() as usize, from.start() as usize, out.layout.numel() * size);
+        let part = |r: std::ops::Range<usize>| {
+            // SAFETY: both are runs of this many bytes; `copy` allows them to be the same.
+            unsafe { std::ptr::copy((source + r.start) as *const u8, (to + r.start) as *mut u8, r.len()) };
+        };
+        if bytes <= GRAIN * 4 {
+            part(0..bytes);
+            return Ok(());
+        }
+        return pool::ranges(bytes, GRAIN * 16, &part);
+    }
+    let block = |ins: &[*const u8], to: *mut u8, n: usize| {
+        // SAFETY: the driver hands over runs of n elements.
+        unsafe { std::ptr::copy_nonoverlapping(ins[0], to, n * size) };
+    };
+    // SAFETY: bytes of one size.
+    unsafe { drive(std::slice::from_ref(from), &[from.dtype], out, out.dtype, &block) }
+}
+
+/// `condition ? a : b`, by element size alone.
+pub fn select(condition: &View, a: &View, b: &View, out: &mut ViewMut) -> Result<()> {
+    fn pick<T: Copy>(ins: &[*const u8], to: *mut u8, n: usize) {
+        // SAFETY: the driver hands over runs of n elements of this size.
+        let (c, a, b, to) = unsafe {
+            let c = std::slice::from_raw_parts(ins[0].cast::<bool>(), n);
+            let a = std::slice::from_raw_parts(ins[1].cast::<T>(), n);
+            let b = std::slice::from_raw_parts(ins[2].cast::<T>(), n);
+            (c, a, b, std::slice::from_raw_parts_mut(to.cast::<T>(), n))
+        };
+        vectorize(
+            #[inline(always)]
+            || {
+                for i in 0..n {
+                    to[i] = if c[i] { a[i] } else { b[i] };
+                }
+            },
+        );
+    }
+    let block: Block = match out.dtype.size() {
+        1 => &pick::<u8>,
+        2 => &pick::<u16>,
+        4 => &pick::<u32>,
+        8 => &pick::<u64>,
+        _ => &pick::<C64>,
+    };
+    let compute = [DType::Bool, a.dtype, b.dtype];
+    // SAFETY: the sizes are those of the block.
+    unsafe { drive(&[*condition, *a, *b], &compute, out, out.dtype, block) }
+}

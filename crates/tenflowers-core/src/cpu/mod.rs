@@ -1,0 +1,110 @@
+//! Kernels on memory and layouts. Nothing here knows what a tensor is.
+pub mod alloc;
+pub mod cast;
+pub mod conv;
+pub mod gemm;
+pub mod map;
+pub mod movement;
+pub mod number;
+pub mod philox;
+pub mod pool;
+pub mod pooling;
+pub mod reduce;
+pub mod simd;
+pub mod walk;
+
+use crate::dtype::{DType, Element};
+use crate::layout::Layout;
+use std::marker::PhantomData;
+
+/// Elements that a kernel reads. The storage stays locked while it lives.
+#[derive(Clone, Copy)]
+pub struct View<'a> {
+    ptr: *const u8,
+    pub layout: &'a Layout,
+    pub dtype: DType,
+}
+
+/// Elements that a kernel writes.
+pub struct ViewMut<'a> {
+    ptr: *mut u8,
+    pub layout: &'a Layout,
+    pub dtype: DType,
+    exclusive: PhantomData<&'a mut u8>,
+}
+
+// SAFETY: a view is a borrow of locked memory; kernels share it among the threads of one operation, which the pool ends
+// before the kernel returns.
+unsafe impl Sync for View<'_> {}
+// SAFETY: as above; kernels write disjoint elements from different threads.
+unsafe impl Sync for ViewMut<'_> {}
+
+impl<'a> View<'a> {
+    /// # Safety
+    /// `ptr` is the start of a storage that holds `dtype`s, covers `layout`, and is not written for `'a` but by the kernel.
+    pub unsafe fn new(ptr: *const u8, layout: &'a Layout, dtype: DType) -> Self {
+        View { ptr, layout, dtype }
+    }
+    /// The element that index 0 names.
+    pub fn start(&self) -> *const u8 {
+        self.ptr.wrapping_add(self.layout.offset * self.dtype.size())
+    }
+    pub fn ptr<T: Element>(&self) -> *const T {
+        debug_assert_eq!(self.dtype, T::ELEMENT);
+        self.start().cast()
+    }
+    /// All elements, where they lie in one run.
+    pub fn slice<T: Element>(&self) -> Option<&'a [T]> {
+        assert_eq!(self.dtype, T::ELEMENT);
+        let n = self.layout.numel();
+        if n == 0 {
+            return Some(&[]);
+        }
+        // SAFETY: as `new` asks, and the run is as long as the layout says.
+        self.layout.is_contiguous().then(|| unsafe { std::slice::from_raw_parts(self.ptr(), n) })
+    }
+    /// The elements, copied into one run where they are not in one.
+    pub fn to_slice<T: Element>(&self) -> std::borrow::Cow<'a, [T]> {
+        match self.slice::<T>() {
+            Some(s) => s.into(),
+            None => {
+                let mut all = Vec::with_capacity(self.layout.numel());
+                walk::Walk::new(&self.layout.shape, &[&self.layout.strides]).all(&mut |at, step, n| {
+                    let p = self.ptr::<T>();
+                    // SAFETY: the walk stays within the layout.
+                    all.extend((0..n as isize).map(|i| unsafe { *p.offset(at[0] + i * step[0]) }));
+                });
+                all.into()
+            }
+        }
+    }
+}
+
+impl<'a> ViewMut<'a> {
+    /// # Safety
+    /// As `View::new`, and nothing but the kernel reads or writes the storage for `'a`.
+    pub unsafe fn new(ptr: *mut u8, layout: &'a Layout, dtype: DType) -> Self {
+        ViewMut { ptr, layout, dtype, exclusive: PhantomData }
+    }
+    pub fn start(&self) -> *mut u8 {
+        self.ptr.wrapping_add(self.layout.offset * self.dtype.size())
+    }
+    pub fn ptr<T: Element>(&mut self) -> *mut T {
+        debug_assert_eq!(self.dtype, T::ELEMENT);
+        self.start().cast()
+    }
+    /// All elements, where they lie in one run: always for an output that is new.
+    pub fn slice<T: Element>(&mut self) -> Option<&mut [T]> {
+        assert_eq!(self.dtype, T::ELEMENT);
+        let n = self.layout.numel();
+        if n == 0 {
+            return Some(&mut []);
+        }
+        // SAFETY: as `new` asks, and the run is as long as the layout says.
+        self.layout.is_contiguous().then(|| unsafe { std::slice::from_raw_parts_mut(self.ptr(), n) })
+    }
+    /// The elements of an output that the operation has just made.
+    pub fn fresh<T: Element>(&mut self) -> &mut [T] {
+        self.slice().expect("an output that is new lies in one run")
+    }
+}

@@ -1,0 +1,169 @@
+//! The instruction set, chosen once a process, and code compiled for each of them.
+
+use std::sync::OnceLock;
+
+/// An instruction set that kernels are compiled for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Isa {
+    /// What every machine of the target has: SSE2 on x86-64.
+    Portable,
+    /// AVX2 with FMA and F16C.
+    Avx2,
+    /// AVX-512 F, BW, DQ, VL and CD, over AVX2.
+    Avx512,
+    /// NEON of 64-bit Arm.
+    Neon,
+}
+
+impl Isa {
+    /// The name that `TF_ISA` takes.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Isa::Portable => "portable",
+            Isa::Avx2 => "avx2",
+            Isa::Avx512 => "avx512",
+            Isa::Neon => "neon",
+        }
+    }
+
+    /// Whether this machine has it.
+    pub fn is_available(self) -> bool {
+        match self {
+            Isa::Portable => true,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => {
+                is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c")
+            }
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => {
+                Isa::Avx2.is_available()
+                    && is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512dq")
+                    && is_x86_feature_detected!("avx512vl")
+                    && is_x86_feature_detected!("avx512cd")
+            }
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon => true,
+            #[allow(unreachable_patterns)]
+            _ => false,
+        }
+    }
+}
+
+const ALL: [Isa; 4] = [Isa::Avx512, Isa::Avx2, Isa::Neon, Isa::Portable];
+
+fn best() -> Isa {
+    ALL.into_iter().find(|i| i.is_available()).unwrap_or(Isa::Portable)
+}
+
+/// The instruction set that `TF_ISA` asks for, or the best of this machine when it is not set.
+///
+/// # Errors
+/// A message when the name is unknown or this machine lacks the instruction set; [`isa`] then takes the best one.
+pub fn forced() -> Result<Isa, String> {
+    let text = match std::env::var("TF_ISA") {
+        Err(std::env::VarError::NotPresent) => return Ok(best()),
+        Err(e) => return Err(format!("TF_ISA: {e}")),
+        Ok(text) => text,
+    };
+    match ALL.into_iter().find(|i| i.name() == text.trim()) {
+        None => Err(format!("TF_ISA must be portable, avx2, avx512 or neon, not {text:?}")),
+        Some(isa) if isa.is_available() => Ok(isa),
+        Some(isa) => Err(format!("TF_ISA={}: this machine does not have it", isa.name())),
+    }
+}
+
+/// The instruction set that kernels use in this process.
+#[inline]
+pub fn isa() -> Isa {
+    static ISA: OnceLock<Isa> = OnceLock::new();
+    #[cfg(test)]
+    if let Some(isa) = tests::OVERRIDE.get() {
+        return isa;
+    }
+    *ISA.get_or_init(|| forced().unwrap_or_else(|_| best()))
+}
+
+/// Runs `f` compiled with the instructions of [`isa`].
+///
+/// Only what is inlined into `f` is compiled with them, so `f` is a closure marked `#[inline(always)]`, and so is all
+/// that it calls: `vectorize(#[inline(always)] || kernel(x, y))`. Without the mark LLVM leaves a large closure outside.
+/// Enter once a chunk of work, never once an element.
+#[inline]
+pub fn vectorize<R>(f: impl FnOnce() -> R) -> R {
+    match isa() {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: `isa` names only what this machine has.
+        Isa::Avx512 => unsafe { with_avx512(f) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: as above.
+        Isa::Avx2 => unsafe { with_avx2(f) },
+        _ => f(),
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512cd,avx2,fma,f16c,bmi1,bmi2,lzcnt,popcnt")]
+fn with_avx512<R>(f: impl FnOnce() -> R) -> R {
+    f()
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma,f16c,bmi1,bmi2,lzcnt,popcnt")]
+fn with_avx2<R>(f: impl FnOnce() -> R) -> R {
+    f()
+}
+
+/// Whether [`vectorize`]d code has a fused multiply-add instruction: without one, `mul_add` is a slow library call.
+#[inline]
+pub fn has_fma() -> bool {
+    cfg!(target_arch = "aarch64") || isa() != Isa::Portable
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    thread_local! {
+        /// Stands for `isa()` on this thread, so that tests reach every variant.
+        pub(crate) static OVERRIDE: Cell<Option<Isa>> = const { Cell::new(None) };
+    }
+
+    /// Runs `test` on this thread, with one thread of work, for each instruction set of this machine.
+    pub(crate) fn each_isa(test: impl Fn(Isa)) {
+        for isa in ALL.into_iter().filter(|i| i.is_available()) {
+            OVERRIDE.set(Some(isa));
+            test(isa);
+        }
+        OVERRIDE.set(None);
+    }
+
+    #[inline(always)]
+    fn saxpy(a: f32, x: &[f32], y: &mut [f32]) {
+        for (y, x) in y.iter_mut().zip(x) {
+            *y += a * x;
+        }
+    }
+
+    #[test]
+    fn vectorized_code_computes_the_same() {
+        each_isa(|_| {
+            let x: Vec<f32> = (0..1000).map(|i| i as f32).collect();
+            let mut y = vec![1.0; 1000];
+            vectorize(
+                #[inline(always)]
+                || saxpy(2.0, &x, &mut y),
+            );
+            assert!(y.iter().enumerate().all(|(i, y)| *y == 2.0 * i as f32 + 1.0));
+        });
+    }
+
+    #[test]
+    fn portable_is_always_there() {
+        assert!(Isa::Portable.is_available());
+        assert!(isa().is_available());
+        assert_eq!(Isa::Neon.is_available(), cfg!(target_arch = "aarch64"));
+    }
+}

@@ -1,0 +1,248 @@
+//! Where the elements of a tensor lie in its storage.
+use crate::error::{Result, TensorError};
+use smallvec::SmallVec;
+
+pub type Shape = SmallVec<[usize; 6]>;
+pub type Strides = SmallVec<[isize; 6]>;
+
+/// A shape, and for each dimension the step from one index to the next. Counts elements, not bytes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Layout {
+    pub shape: Shape,
+    pub strides: Strides,
+    pub offset: usize,
+}
+
+/// The number of elements of a shape.
+///
+/// # Errors
+/// If the number does not fit a signed integer: no memory could hold them.
+pub fn checked_numel(shape: &[usize]) -> Result<usize> {
+    if shape.contains(&0) {
+        return Ok(0);
+    }
+    let n = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).filter(|&n| n <= isize::MAX as usize);
+    n.ok_or_else(|| TensorError::no_memory(usize::MAX))
+}
+
+pub fn contiguous_strides(shape: &[usize]) -> Strides {
+    let mut strides: Strides = smallvec::smallvec![1; shape.len()];
+    for i in (1..shape.len()).rev() {
+        strides[i - 1] = strides[i].wrapping_mul(shape[i].max(1) as isize);
+    }
+    strides
+}
+
+impl Layout {
+    pub fn contiguous(shape: &[usize]) -> Self {
+        Layout { shape: shape.into(), strides: contiguous_strides(shape), offset: 0 }
+    }
+    pub fn rank(&self) -> usize {
+        self.shape.len()
+    }
+    pub fn numel(&self) -> usize {
+        self.shape.iter().product()
+    }
+    pub fn is_contiguous(&self) -> bool {
+        let mut expected = 1;
+        for (&n, &s) in self.shape.iter().zip(&self.strides).rev() {
+            if n == 0 {
+                return true;
+            }
+            if n != 1 && s != expected {
+                return self.shape.contains(&0);
+            }
+            expected *= n as isize;
+        }
+        true
+    }
+    /// The first and the last element that the layout reaches, or `None` where it has no elements.
+    pub fn reach(&self) -> Option<(isize, isize)> {
+        if self.shape.contains(&0) {
+            return None;
+        }
+        let (mut low, mut high) = (self.offset as isize, self.offset as isize);
+        for (&n, &s) in self.shape.iter().zip(&self.strides) {
+            let span = s * (n as isize - 1);
+            if span < 0 { low += span } else { high += span }
+        }
+        Some((low, high))
+    }
+    /// Whether two indices may reach one element, so that a write would count twice.
+    pub fn overlaps_itself(&self) -> bool {
+        if self.shape.contains(&0) {
+            return false;
+        }
+        let mut dims: SmallVec<[(usize, usize); 6]> =
+            self.shape.iter().zip(&self.strides).map(|(&n, &s)| (s.unsigned_abs(), n)).filter(|d| d.1 != 1).collect();
+        dims.sort_unstable();
+        let mut reach = 0;
+        dims.iter().any(|&(stride, n)| {
+            let overlaps = stride <= reach;
+            reach += stride * (n - 1);
+            overlaps
+        })
+    }
+    /// The same elements seen with stride 0 along the dimensions that `shape` widens. `shape` must be a broadcast of this
+    /// layout's.
+    pub fn broadcast_to(&self, shape: &[usize]) -> Layout {
+        let lead = shape.len() - self.shape.len();
+        let stride = |i: usize| {
+            if i < lead || self.shape[i - lead] == 1 && shape[i] != 1 { 0 } else { self.strides[i - lead] }
+        };
+        Layout { shape: shape.into(), strides: (0..shape.len()).map(stride).collect(), offset: self.offset }
+    }
+    pub fn swap(&mut self, a: usize, b: usize) {
+        self.shape.swap(a, b);
+        self.strides.swap(a, b);
+    }
+    /// Dimension `dim` from `start` on, `length` indices, each `step` after the other.
+    pub fn narrow(&self, dim: usize, start: usize, length: usize, step: isize) -> Layout {
+        let mut to = self.clone();
+        if length > 0 {
+            to.offset = (to.offset as isize + start as isize * to.strides[dim]) as usize;
+        }
+        to.shape[dim] = length;
+        to.strides[dim] = to.strides[dim].wrapping_mul(step);
+        to
+    }
+    pub fn select(&self, dim: usize, index: usize) -> Layout {
+        let mut to = self.narrow(dim, index, 1, 1);
+        to.shape.remove(dim);
+        to.strides.remove(dim);
+        to
+    }
+    /// The strides that show the same elements in the same order under another shape, where such strides exist.
+    pub fn reshaped(&self, shape: &[usize]) -> Option<Layout> {
+        if self.shape.contains(&0) {
+            return Some(Layout { offset: self.offset, ..Layout::contiguous(shape) });
+        }
+        // Runs of old dimensions that lie as one are matched with new dimensions of the same size, from the last on.
+        let mut strides: Strides = smallvec::smallvec![0; shape.len()];
+        let mut at = shape.len();
+        let (mut run, mut base) = (1usize, self.strides.last().copied().unwrap_or(1));
+        for d in (0..self.shape.len()).rev() {
+            run *= self.shape[d];
+            let joins = d > 0 && (self.shape[d - 1] == 1 || self.strides[d - 1] == base * run as isize);
+            if joins {
+                continue;
+            }
+            let mut covered = 1;
+            while at > 0 && (covered < run || shape[at - 1] == 1) {
+                at -= 1;
+                strides[at] = base * covered as isize;
+                covered *= shape[at];
+            }
+            if covered != run {
+                return None;
+            }
+            if d > 0 {
+                (run, base) = (1, self.strides[d - 1]);
+            }
+        }
+        while at > 0 {
+            at -= 1;
+            strides[at] = base;
+        }
+        Some(Layout { shape: shape.into(), strides, offset: self.offset })
+    }
+}
+
+/// The shape that both broadcast to.
+pub fn broadcast(op: &'static str, a: &[usize], b: &[usize]) -> Result<Shape> {
+    let rank = a.len().max(b.len());
+    let at = |s: &[usize], i: usize| if i + s.len() < rank { 1 } else { s[i + s.len() - rank] };
+    let size = |i| match (at(a, i), at(b, i)) {
+        (x, y) if x == y => Ok(x),
+        (1, y) => Ok(y),
+        (x, 1) => Ok(x),
+        (x, y) => {
+            let what = format!("shapes cannot be broadcast (dimension {i}: {x} and {y})");
+            Err(TensorError::shape(op, what, a, b))
+        }
+    };
+    let shape = (0..rank).map(size).collect::<Result<Shape>>()?;
+    checked_numel(&shape)?;
+    Ok(shape)
+}
+
+/// The dimension that `dim`, which may count from the end, names in a tensor of `rank` dimensions.
+pub fn axis(op: &'static str, dim: i64, rank: usize) -> Result<usize> {
+    let at = if dim < 0 { dim + rank.max(1) as i64 } else { dim };
+    if (0..rank.max(1) as i64).contains(&at) { Ok(at as usize) } else { Err(TensorError::Axis { op, axis: dim, rank }) }
+}
+
+/// Several dimensions, each once.
+pub fn axes(op: &'static str, dims: &[i64], rank: usize) -> Result<SmallVec<[usize; 6]>> {
+    let mut found = SmallVec::new();
+    for &dim in dims {
+        let at = axis(op, dim, rank)?;
+        if found.contains(&at) {
+            return Err(TensorError::argument(op, format!("dimension {dim} appears twice in {dims:?}")));
+        }
+        found.push(at);
+    }
+    if rank == 0 {
+        found.clear();
+    }
+    Ok(found)
+}
+
+/// Sizes as users give them, as a shape.
+///
+/// # Errors
+/// For a negative size, or more elements than can be counted.
+pub fn shape_of(op: &'static str, sizes: &[i64]) -> Result<Shape> {
+    let negative = |n| TensorError::argument(op, format!("sizes must not be negative: {n} in {sizes:?}"));
+    let shape = sizes.iter().map(|&n| usize::try_from(n).map_err(|_| negative(n))).collect::<Result<Shape>>()?;
+    checked_numel(&shape)?;
+    Ok(shape)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layout(shape: &[usize], strides: &[isize], offset: usize) -> Layout {
+        Layout { shape: shape.into(), strides: strides.into(), offset }
+    }
+
+    #[test]
+    fn contiguity_ignores_sizes_of_one_and_empty_tensors() {
+        assert!(layout(&[2, 1, 3], &[3, 99, 1], 0).is_contiguous());
+        assert!(layout(&[2, 0], &[7, 5], 0).is_contiguous());
+        assert!(!layout(&[2, 3], &[1, 2], 0).is_contiguous());
+        assert!(layout(&[], &[], 4).is_contiguous());
+    }
+
+    #[test]
+    fn reshape_without_a_copy_where_strides_allow() {
+        let t = layout(&[2, 3, 4], &[12, 4, 1], 5);
+        assert_eq!(t.reshaped(&[6, 4]).unwrap().strides[..], [4, 1]);
+        assert_eq!(t.reshaped(&[24]).unwrap(), layout(&[24], &[1], 5));
+        assert_eq!(t.reshaped(&[2, 1, 12, 1]).unwrap().strides[..2], [12, 12]);
+        let transposed = layout(&[4, 6], &[1, 4], 0);
+        assert!(transposed.reshaped(&[24]).is_none());
+        assert_eq!(transposed.reshaped(&[2, 2, 6]).unwrap().strides[..], [2, 1, 4]);
+        assert_eq!(layout(&[3, 1], &[-1, 7], 2).reshaped(&[3]).unwrap().strides[..], [-1]);
+        assert_eq!(layout(&[], &[], 3).reshaped(&[1, 1]).unwrap().offset, 3);
+        assert_eq!(layout(&[4, 2], &[0, 1], 0).reshaped(&[2, 2, 2]).unwrap().strides[..], [0, 0, 1]);
+    }
+
+    #[test]
+    fn overlap_and_reach() {
+        assert!(layout(&[3, 2], &[0, 1], 0).overlaps_itself());
+        assert!(layout(&[3, 2], &[1, 1], 0).overlaps_itself());
+        assert!(!layout(&[3, 2], &[-2, 1], 4).overlaps_itself());
+        assert_eq!(layout(&[3, 2], &[-2, 1], 4).reach(), Some((0, 5)));
+        assert_eq!(layout(&[0], &[1], 4).reach(), None);
+    }
+
+    #[test]
+    fn broadcasting_follows_numpy() {
+        assert_eq!(broadcast("t", &[2, 1, 3], &[4, 1]).unwrap()[..], [2, 4, 3]);
+        assert_eq!(broadcast("t", &[], &[0]).unwrap()[..], [0]);
+        let e = broadcast("add", &[2, 3], &[4]).unwrap_err().to_string();
+        assert_eq!(e, "add: shapes cannot be broadcast (dimension 1: 3 and 4): [2, 3] x [4]");
+    }
+}

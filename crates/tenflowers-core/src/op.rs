@@ -1,0 +1,259 @@
+//! What an operation is, and `apply`, the single door through which every one of them runs.
+use crate::cpu::{View, ViewMut};
+use crate::dtype::DType;
+use crate::error::{Result, TensorError};
+use crate::grad::{self, Back, CopySlices, Edges, History, Node, Saved, Slot};
+use crate::host;
+use crate::layout::{Layout, Shape};
+use crate::ops;
+use crate::storage::{Storage, lock};
+use crate::tensor::{Data, Tensor, ViewOf};
+use smallvec::{SmallVec, smallvec};
+use std::fmt::Debug;
+use std::sync::Arc;
+
+/// One operation, stated once: eager runs, the way back, graphs and exports all use this.
+pub trait Op: Share + Debug + Send + Sync + 'static {
+    fn name(&self) -> &'static str;
+    fn class(&self) -> Class {
+        Class::Opaque
+    }
+    /// Checks the inputs and says what comes out. Reads no elements.
+    fn infer(&self, inputs: &[&Tensor]) -> Result<Meta>;
+    /// Computes the outputs, which lie in one run unless the operation is elementwise.
+    fn cpu(&self, inputs: &[View], outs: &mut [ViewMut]) -> Result<()>;
+    /// What `vjp` reads, given which inputs need a gradient.
+    fn keep(&self, needs: &[bool]) -> Keep;
+    /// The gradient of each input that needs one, from those of the outputs that have one, in operations, so that it can be
+    /// differentiated again. No default: an operation without a derivative says so with [`grad::none`].
+    fn vjp(&self, back: &Back) -> Result<Grads>;
+    /// About how many elements it works on, where that is more than the inputs and outputs have.
+    fn cost(&self, _inputs: &[&Tensor]) -> usize {
+        0
+    }
+}
+
+/// A shared copy, made only where an operation is remembered; keeps `apply` free of type parameters.
+pub trait Share {
+    fn share(&self) -> Arc<dyn Op>;
+}
+
+impl<T: Op + Clone> Share for T {
+    fn share(&self) -> Arc<dyn Op> {
+        Arc::new(self.clone())
+    }
+}
+
+/// What fusion and writes in place may do with an operation.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Class {
+    /// Each element depends on the same element of each input, so a kernel may write over what it has read.
+    Elementwise,
+    Opaque,
+}
+
+pub type Grads = SmallVec<[Option<Tensor>; 2]>;
+pub type Outputs = SmallVec<[Tensor; 1]>;
+pub type Metas = SmallVec<[(Shape, DType); 1]>;
+
+/// What an operation makes, known before it runs.
+pub enum Meta {
+    New(Metas),
+    /// Another look at the storage of input 0.
+    View(Layout),
+}
+
+impl Meta {
+    pub fn one(shape: Shape, dtype: DType) -> Result<Self> {
+        Ok(Meta::New(smallvec![(shape, dtype)]))
+    }
+    pub fn like(t: &Tensor) -> Result<Self> {
+        Meta::one(t.layout().shape.clone(), t.dtype())
+    }
+}
+
+/// What an operation keeps for the way back.
+pub type Keep = SmallVec<[Slot; 3]>;
+
+/// Work from here on is done without the interpreter's lock: some fifty microseconds.
+const LONG: usize = 1 << 16;
+
+pub fn apply(op: &dyn Op, inputs: &[&Tensor]) -> Result<Tensor> {
+    Ok(apply_all(op, inputs)?.swap_remove(0))
+}
+
+/// The single door: infer, run, record.
+pub fn apply_all(op: &dyn Op, inputs: &[&Tensor]) -> Result<Outputs> {
+    let metas = match op.infer(inputs)? {
+        Meta::View(layout) => return Ok(smallvec![view(op, inputs[0], layout)]),
+        Meta::New(metas) => metas,
+    };
+    let edges: Option<Edges> = recording(inputs).then(|| inputs.iter().map(|t| t.edge()).collect());
+    let outs = metas.iter().map(|(shape, dtype)| Tensor::empty(shape, *dtype)).collect::<Result<Outputs>>()?;
+    let reads: SmallVec<[&Storage; 3]> = inputs.iter().map(|t| &**t.storage()).collect();
+    let _locks = lock(&reads, &[]);
+    // SAFETY: the locks are held to the end of the kernel.
+    unsafe { kernel(op, inputs, &outs)? };
+    if let Some(edges) = edges {
+        // Under the locks: the versions noted are those that the kernel read.
+        record(op, inputs, edges, &outs, metas);
+    }
+    Ok(outs)
+}
+
+fn recording(inputs: &[&Tensor]) -> bool {
+    grad::is_enabled() && inputs.iter().any(|t| t.requires_grad())
+}
+
+/// # Safety
+/// The storages are locked, or new.
+unsafe fn kernel(op: &dyn Op, inputs: &[&Tensor], outs: &[Tensor]) -> Result<()> {
+    let run = || {
+        // SAFETY: tensors lie within their storages.
+        unsafe {
+            let view = inputs.iter().map(|t| View::new(t.storage().as_ptr(), t.layout(), t.dtype()));
+            let view_mut = outs.iter().map(|t| ViewMut::new(t.storage().as_ptr(), t.layout(), t.dtype()));
+            let (views, mut outs): (SmallVec<[_; 3]>, SmallVec<[_; 1]>) = (view.collect(), view_mut.collect());
+            op.cpu(&views, &mut outs)
+        }
+    };
+    let elements = inputs.iter().copied().chain(outs).map(Tensor::numel).max().unwrap_or(0);
+    if elements.max(op.cost(inputs)) < LONG { run() } else { host::detached(run) }
+}
+
+fn view(op: &dyn Op, parent: &Tensor, layout: Layout) -> Tensor {
+    let tracked = grad::is_enabled() && parent.view().is_none_or(|v| v.tracked);
+    let data = Data { storage: parent.storage().clone(), layout, dtype: parent.dtype() };
+    let view = ViewOf { parent: parent.clone(), base: parent.base().clone(), op: op.share(), tracked };
+    Tensor::of(data, Some(view))
+}
+
+#[cold]
+fn record(op: &dyn Op, inputs: &[&Tensor], edges: Edges, outs: &[Tensor], metas: Metas) {
+    let differentiable = |t: &Tensor| t.dtype().is_differentiable();
+    if !outs.iter().any(differentiable) {
+        return;
+    }
+    let needs: SmallVec<[bool; 4]> = edges.iter().map(Option::is_some).collect();
+    let save = |slot: &Slot| match *slot {
+        Slot::Input(i) => Saved::new(*slot, inputs[i as usize], edges[i as usize].clone()),
+        Slot::Output(i) => Saved::new(*slot, &outs[i as usize], None),
+    };
+    let saved = op.keep(&needs).iter().map(save).collect();
+    let node = Node::new(op.share(), edges, saved, metas);
+    for (i, out) in outs.iter().enumerate().filter(|(_, t)| differentiable(t)) {
+        out.set_history(node.clone(), i as u32, 0);
+    }
+}
+
+/// `apply`, its result written into `target`: input 0 for an operation in place, any tensor for `out=`.
+pub fn apply_to(op: &dyn Op, inputs: &[&Tensor], target: Option<&Tensor>) -> Result<Tensor> {
+    match target {
+        None => apply(op, inputs),
+        Some(target) => write_to(op, inputs, target),
+    }
+}
+
+fn check_target(op: &dyn Op, inputs: &[&Tensor], target: &Tensor) -> Result<DType> {
+    let Meta::New(metas) = op.infer(inputs)? else {
+        return Err(TensorError::argument(op.name(), "a view cannot be written into a tensor"));
+    };
+    let (shape, left, right) = (&metas[0].0, metas[0].1, target.dtype());
+    if shape[..] != *target.shape() {
+        return Err(TensorError::shape(op.name(), "the result does not fit the target", shape, target.shape()));
+    }
+    if !left.can_cast(right) {
+        let what = "the result cannot be cast to the dtype of the target";
+        return Err(TensorError::DType { op: op.name(), what, left, right });
+    }
+    if target.layout().overlaps_itself() {
+        let what = "two indices of the target are one element in memory; clone it first";
+        return Err(TensorError::argument(op.name(), what));
+    }
+    Ok(left)
+}
+
+fn write_to(op: &dyn Op, inputs: &[&Tensor], target: &Tensor) -> Result<Tensor> {
+    let dtype = check_target(op, inputs, target)?;
+    let error = |what: &str| Err(TensorError::grad(op.name(), what));
+    let recording = recording(inputs) || grad::is_enabled() && inputs.iter().any(|t| t.same(target)) && target.requires_grad();
+    let base = target.base();
+    if grad::is_enabled() {
+        if recording && !inputs.iter().any(|t| t.same(target)) {
+            return error("out= takes no part in gradients; use no_grad");
+        }
+        if [base, target].iter().any(|t| t.requires_grad() && t.is_leaf()) {
+            return error("a leaf that requires grad is changed in place; use no_grad");
+        }
+        if (recording || base.requires_grad()) && target.view().is_some_and(|v| !v.tracked) {
+            return error("a view made under no_grad is changed in place where gradients are recorded");
+        }
+    }
+    // Through `assign`, whose kernel converts, where this kernel cannot write there as it runs.
+    if op.class() != Class::Elementwise || dtype != target.dtype() || !inputs.first().is_some_and(|t| t.same(target)) && recording {
+        return ops::assign::to(Some(target), target, &apply(op, inputs)?);
+    }
+    let shared = |t: &Tensor| Arc::ptr_eq(t.storage(), target.storage());
+    // An elementwise kernel may write where it has just read; an overlap in another order is copied first.
+    let other_order = |t: &Tensor| shared(t) && (t.layout() != target.layout() || t.dtype() != target.dtype());
+    let inputs = inputs.iter().map(|t| if other_order(t) { ops::copy(t) } else { Ok((*t).clone()) });
+    let inputs = inputs.collect::<Result<SmallVec<[Tensor; 3]>>>()?;
+    let inputs: SmallVec<[&Tensor; 3]> = inputs.iter().collect();
+    let mut edges: Edges = inputs.iter().map(|t| if recording { t.edge() } else { None }).collect();
+    let needs: SmallVec<[bool; 4]> = edges.iter().map(Option::is_some).collect();
+    let keep = if recording { op.keep(&needs) } else { Keep::new() };
+    let doomed = |s: &Slot| matches!(*s, Slot::Input(i) if shared(inputs[i as usize]));
+    let mut saved = vec![];
+    for slot in keep.iter().filter(|s| doomed(s)) {
+        let Slot::Input(i) = *slot else { continue };
+        let kept = ops::copy(inputs[i as usize])?;
+        saved.push(Saved::new(*slot, &kept, kept.edge()));
+    }
+    // From the old history to the new one nobody else may write. Histories are locked before storages, everywhere.
+    let mut history = recording.then(|| base.grad_meta_or_init().history());
+    if let Some(history) = &history {
+        edges[0] = needs[0].then(|| base.edge_from(history));
+    }
+    let reads: SmallVec<[&Storage; 3]> = inputs.iter().map(|t| &**t.storage()).collect();
+    let _locks = lock(&reads, &[target.storage()]);
+    // SAFETY: the locks are held.
+    unsafe { kernel(op, &inputs, std::slice::from_ref(target))? };
+    target.storage().written();
+    if let Some(history) = &mut history {
+        saved.extend(keep.iter().filter(|s| !doomed(s)).map(|slot| match *slot {
+            Slot::Input(i) => Saved::new(*slot, inputs[i as usize], edges[i as usize].clone()),
+            Slot::Output(_) => Saved::new(*slot, base, None),
+        }));
+        let op = if target.view().is_some() { CopySlices::new(op, target).share() } else { op.share() };
+        let node = Node::new(op, edges, saved, smallvec![base.meta()]);
+        **history = Some(History { node, output: 0, of: 0 });
+        base.set_requires_grad(true);
+    }
+    Ok(target.clone())
+}
+
+/// Runs a kernel that writes into several tensors at once, without history: the steps of optimizers. The first tensors of
+/// `targets` are the outputs that the kernel sees, in order.
+///
+/// # Errors
+/// Where a target requires grad and gradients are recorded.
+pub fn apply_into(op: &dyn Op, inputs: &[&Tensor], targets: &[&Tensor]) -> Result<()> {
+    if grad::is_enabled() && inputs.iter().chain(targets).any(|t| t.requires_grad()) {
+        return Err(TensorError::grad(op.name(), "changes tensors that require grad in place; use no_grad"));
+    }
+    if targets.iter().any(|t| t.layout().overlaps_itself()) {
+        let what = "two indices of a target are one element in memory; clone it first";
+        return Err(TensorError::argument(op.name(), what));
+    }
+    op.infer(inputs)?;
+    let storages = |ts: &[&Tensor]| ts.iter().map(|t| t.storage().clone()).collect::<Vec<Arc<Storage>>>();
+    let (reads, writes) = (storages(inputs), storages(targets));
+    let (reads, writes): (Vec<&Storage>, Vec<&Storage>) =
+        (reads.iter().map(|s| &**s).collect(), writes.iter().map(|s| &**s).collect());
+    let _locks = lock(&reads, &writes);
+    let outs: Vec<Tensor> = targets.iter().map(|t| (*t).clone()).collect();
+    // SAFETY: the locks are held.
+    unsafe { kernel(op, inputs, &outs)? };
+    writes.iter().for_each(|s| s.written());
+    Ok(())
+}

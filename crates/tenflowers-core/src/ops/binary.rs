@@ -1,0 +1,527 @@
+//! Elementwise operations of two operands, the second of which may be a number: a row each.
+use super::promote::{apply_promoted, cast, keeps, result_type, tensor, written};
+use super::select::where_;
+use super::unary::conj;
+use super::{full_like, reduce::sum_to, to_dtype};
+use crate::cpu::number::{Number, Ordered};
+use crate::cpu::{View, ViewMut, map::map};
+use crate::dtype::{C64, DType, Scalar};
+use crate::error::{Result, TensorError};
+use crate::grad::{Back, Slot};
+use crate::layout::{Layout, broadcast};
+use crate::op::{Class, Grads, Keep, Meta, Op, apply_to};
+use crate::schema::Operand;
+use crate::tensor::Tensor;
+use crate::{compute_type, ops, storage_type};
+use smallvec::smallvec;
+
+/// What a binary operation is, in one place.
+#[derive(Debug)]
+pub(super) struct BinaryRow {
+    pub name: &'static str,
+    /// Whether the result is boolean; otherwise it has the operands' dtype.
+    pub bool_result: bool,
+    /// Whether integers are divided, which zero forbids.
+    pub divides: bool,
+    /// `None` where the dtype has no kernel.
+    pub cpu: fn(DType, [&View; 2], &mut ViewMut) -> Option<Result<()>>,
+    pub keep: [&'static [&'static str]; 2],
+    pub vjp: fn(&Back, Option<Scalar>) -> Result<Grads>,
+}
+
+#[derive(Debug, Clone)]
+struct Binary {
+    row: &'static BinaryRow,
+    scalar: Option<Scalar>,
+}
+
+impl Op for Binary {
+    fn name(&self) -> &'static str {
+        self.row.name
+    }
+    fn class(&self) -> Class {
+        Class::Elementwise
+    }
+    fn infer(&self, inputs: &[&Tensor]) -> Result<Meta> {
+        let a = inputs[0];
+        let dtype = if self.row.bool_result { DType::Bool } else { a.dtype() };
+        let shape = match inputs.get(1) {
+            Some(b) if b.dtype() != a.dtype() => {
+                let what = "expected operands of one dtype";
+                return Err(TensorError::DType { op: self.row.name, what, left: a.dtype(), right: b.dtype() });
+            }
+            Some(b) if a.shape() != b.shape() => broadcast(self.row.name, a.shape(), b.shape())?,
+            _ => a.layout().shape.clone(),
+        };
+        Meta::one(shape, dtype)
+    }
+    fn cpu(&self, inputs: &[View], outs: &mut [ViewMut]) -> Result<()> {
+        let dtype = inputs[0].dtype;
+        let (mut number, layout) = ([0u128; 1], Layout::contiguous(&[]));
+        let b = match self.scalar {
+            None => inputs[1],
+            Some(s) => {
+                let place = number.as_mut_ptr();
+                storage_type!(dtype, T => {
+                    // SAFETY: the place holds any element, aligned.
+                    unsafe { place.cast::<T>().write(<T as crate::Element>::of(s)) }
+                });
+                // SAFETY: one element, which lives to the end of the kernel.
+                unsafe { View::new(place.cast(), &layout, dtype) }
+            }
+        };
+        if self.row.divides && dtype.is_integral() {
+            let zero = |s: Scalar| s.is_zero();
+            let any = storage_type!(dtype, T => b.to_slice::<T>().iter().any(|&x| zero(crate::Element::scalar(x))));
+            if any && outs[0].layout.numel() > 0 {
+                return Err(TensorError::argument(self.row.name, "ZeroDivisionError: integer division by zero"));
+            }
+        }
+        let done = (self.row.cpu)(dtype, [&inputs[0], &b], &mut outs[0]);
+        done.unwrap_or_else(|| Err(TensorError::dtype(self.row.name, dtype)))
+    }
+    fn keep(&self, needs: &[bool]) -> Keep {
+        let mut keep = Keep::new();
+        for (list, _) in self.row.keep.iter().zip(needs).filter(|(_, n)| **n) {
+            for slot in list.iter().map(|name| slot(name)) {
+                if !keep.contains(&slot) && (self.scalar.is_none() || slot != Slot::Input(1)) {
+                    keep.push(slot);
+                }
+            }
+        }
+        keep
+    }
+    fn vjp(&self, back: &Back) -> Result<Grads> {
+        (self.row.vjp)(back, self.scalar)
+    }
+}
+
+fn slot(name: &str) -> Slot {
+    match name {
+        "out" => Slot::Output(0),
+        "x" => Slot::Input(0),
+        _ => Slot::Input(1),
+    }
+}
+
+/// A kept operand: a tensor or the number that stands in the operation.
+pub(super) enum Kept {
+    Tensor(Tensor),
+    Scalar(Scalar),
+}
+
+impl Kept {
+    pub fn read(back: &Back, name: &str, scalar: Option<Scalar>) -> Result<Kept> {
+        match (scalar, slot(name)) {
+            (Some(s), Slot::Input(1)) => Ok(Kept::Scalar(s)),
+            (_, slot) => Ok(Kept::Tensor(back.saved(slot)?.clone())),
+        }
+    }
+    pub fn conj(&self) -> Result<Kept> {
+        Ok(match self {
+            Kept::Tensor(t) => Kept::Tensor(conj(t)?),
+            Kept::Scalar(Scalar::Complex(c)) => Kept::Scalar(Scalar::Complex(c.conj())),
+            Kept::Scalar(s) => Kept::Scalar(*s),
+        })
+    }
+}
+
+impl<'a> From<&'a Kept> for Operand<'a> {
+    fn from(kept: &'a Kept) -> Self {
+        match kept {
+            Kept::Tensor(t) => Operand::Tensor(t),
+            Kept::Scalar(s) => Operand::Scalar(*s),
+        }
+    }
+}
+
+/// The static part of an operation: the dtype of its result; whether integers are divided; the kernel on two elements, by
+/// sets of dtypes; and the gradient of each operand, after the names in brackets that it reads (`out` is the result), which
+/// are what is kept where that gradient is wanted.
+macro_rules! binary_row {
+    ($name:ident $row:ident [$($why:literal)?] $bool:literal $divides:literal
+        { $([$($set:ident)+] $(-> $u:ty)?: |$x:ident, $y:ident| $kernel:expr),+ }
+        $(|$g:ident| [$($ka:ident)*] $ga:expr, [$($kb:ident)*] $gb:expr)?
+    ) => {
+        static $row: $crate::ops::binary::BinaryRow = $crate::ops::binary::BinaryRow {
+            name: stringify!($name),
+            bool_result: $bool,
+            divides: $divides,
+            cpu: |dtype, operands, out| {
+                $(
+                    let done = compute_type!(dtype, [$($set)+], T => map(
+                        operands, out, #[inline(always)] |[$x, $y]: [T; 2]| -> binary_row!(@type T $($u)?) { $kernel }
+                    ));
+                    if done.is_some() {
+                        return done;
+                    }
+                )+
+                None
+            },
+            keep: [&[$($(stringify!($ka)),*)?], &[$($(stringify!($kb)),*)?]],
+            vjp: |_back, _scalar| {
+                $(
+                    let $g = _back.grad()?;
+                    let a = if _back.needs(0) {
+                        $(let $ka = &$crate::ops::binary::Kept::read(_back, stringify!($ka), _scalar)?;)*
+                        Some($ga)
+                    } else { None };
+                    let b = if _back.needs(1) {
+                        $(let $kb = &$crate::ops::binary::Kept::read(_back, stringify!($kb), _scalar)?;)*
+                        Some($gb)
+                    } else { None };
+                    Ok(smallvec![a, b])
+                )?
+                $($crate::grad::none(stringify!($name), $why))?
+            },
+        };
+    };
+    (@type $t:ident) => { $t };
+    (@type $t:ident $u:ty) => { $u };
+}
+pub(super) use binary_row;
+
+/// Promotes the operands to `dtype`, or to their common one, and applies the row.
+pub(super) fn binary_in(
+    row: &'static BinaryRow,
+    input: Operand,
+    other: Operand,
+    dtype: Option<DType>,
+    target: Option<&Tensor>,
+) -> Result<Tensor> {
+    if let Operand::Tensor(a) = input {
+        match other {
+            Operand::Tensor(b) if a.dtype() == b.dtype() && dtype.is_none_or(|d| d == a.dtype()) => {
+                return apply_to(&Binary { row, scalar: None }, &[a, b], target);
+            }
+            Operand::Scalar(s) if keeps(a.dtype(), s) && dtype.is_none_or(|d| d == a.dtype()) => {
+                return apply_to(&Binary { row, scalar: Some(s) }, &[a], target);
+            }
+            _ => {}
+        }
+    }
+    let dtype = dtype.map_or_else(|| result_type(&[input, other]), Ok)?;
+    let a = tensor(input, dtype)?;
+    let original = if let Operand::Tensor(t) = input { t } else { &*a };
+    match other {
+        Operand::Tensor(b) => {
+            apply_promoted(&Binary { row, scalar: None }, original, &[&*a, &*cast(b, dtype)?], target)
+        }
+        Operand::Scalar(s) => apply_promoted(&Binary { row, scalar: Some(s) }, original, &[&*a], target),
+    }
+}
+
+pub(super) fn binary(row: &'static BinaryRow, input: Operand, other: Operand, target: Option<&Tensor>) -> Result<Tensor> {
+    binary_in(row, input, other, None, target)
+}
+
+/// The gradient of a broadcast input, summed back to its shape. The engine calls this for every edge.
+pub fn unbroadcast(grad: &Tensor, shape: &[usize]) -> Result<Tensor> {
+    if grad.shape() == shape { Ok(grad.clone()) } else { sum_to(grad, shape) }
+}
+
+/// Integer division that rounds down, and its remainder, which has the divisor's sign.
+trait Floored: Copy {
+    fn floored_quotient(self, by: Self) -> Self;
+    fn floored_rest(self, by: Self) -> Self;
+    fn whole_quotient(self, by: Self) -> Self;
+    fn power(self, by: Self) -> Self;
+}
+macro_rules! floored {
+    (int $($t:ty)*) => {$(
+        impl Floored for $t {
+            #[inline(always)]
+            fn floored_quotient(self, by: Self) -> Self {
+                let q = self.wrapping_div(by);
+                if self.wrapping_rem(by) != 0 && (self ^ by) < <$t>::default() { q.wrapping_sub(1) } else { q }
+            }
+            #[inline(always)]
+            fn floored_rest(self, by: Self) -> Self {
+                let r = self.wrapping_rem(by);
+                if r != 0 && (r ^ by) < <$t>::default() { r.wrapping_add(by) } else { r }
+            }
+            #[inline(always)]
+            fn whole_quotient(self, by: Self) -> Self { self.wrapping_div(by) }
+            #[inline(always)]
+            fn power(self, by: Self) -> Self {
+                #[allow(unused_comparisons)]
+                if by < 0 {
+                    // Powers of 1 and -1 alone are integers then.
+                    return if self == 1 { 1 } else if self.wrapping_add(1) == 0 { if by % 2 == 0 { 1 } else { self } } else { 0 };
+                }
+                let (mut base, mut left, mut result) = (self, by, 1 as $t);
+                while left > 0 {
+                    if left & 1 == 1 { result = result.wrapping_mul(base); }
+                    base = base.wrapping_mul(base);
+                    left >>= 1;
+                }
+                result
+            }
+        }
+    )*};
+    (float $($t:ty)*) => {$(
+        impl Floored for $t {
+            /// As CPython and PyTorch: exact where the quotient is near an integer.
+            #[inline(always)]
+            fn floored_quotient(self, by: Self) -> Self {
+                if by == 0.0 { return self / by; }
+                let rem = self % by;
+                let mut div = (self - rem) / by;
+                if rem != 0.0 && (by < 0.0) != (rem < 0.0) { div -= 1.0; }
+                if div == 0.0 { return (0.0 as $t).copysign(self / by); }
+                let floor = div.floor();
+                if div - floor > 0.5 { floor + 1.0 } else { floor }
+            }
+            #[inline(always)]
+            fn floored_rest(self, by: Self) -> Self {
+                let r = self % by;
+                if r != 0.0 && (r < 0.0) != (by < 0.0) { r + by } else { r }
+            }
+            #[inline(always)]
+            fn whole_quotient(self, by: Self) -> Self { (self / by).trunc() }
+            #[inline(always)]
+            fn power(self, by: Self) -> Self { self.powf(by) }
+        }
+    )*};
+}
+floored!(int u8 u16 u32 u64 i8 i16 i32 i64);
+floored!(float f32 f64);
+
+fn complex_power(x: C64, y: C64) -> C64 {
+    if y == C64::new(0.0, 0.0) {
+        return C64::new(1.0, 0.0);
+    }
+    if y.im == 0.0 && y.re.fract() == 0.0 && y.re.abs() <= 64.0 {
+        return x.powi(y.re as i32);
+    }
+    x.powc(y)
+}
+
+binary_row!(add ADD [] false false { [int float complex]: |x, y| x.plus(y), [bool]: |x, y| x | y }
+    |g| [] g.clone(), [] g.clone());
+binary_row!(sub SUB [] false false { [int float complex]: |x, y| x.minus(y) } |g| [] g.clone(), [] g.neg()?);
+binary_row!(mul MUL [] false false { [int float complex]: |x, y| x.times(y), [bool]: |x, y| x & y }
+    |g| [y] g.mul(&y.conj()?)?, [x] g.mul(&x.conj()?)?);
+binary_row!(div DIV [] false false { [float complex]: |x, y| x / y }
+    |g| [y] g.div(&y.conj()?)?, [y out] g.mul(&out.conj()?)?.div(&y.conj()?)?.neg()?);
+binary_row!(div DIV_TRUNC [] false true { [int float]: |x, y| x.whole_quotient(y) } |g| [] zeros(g)?, [] zeros(g)?);
+binary_row!(div DIV_FLOOR [] false true { [int float]: |x, y| x.floored_quotient(y) } |g| [] zeros(g)?, [] zeros(g)?);
+binary_row!(floor_divide FLOOR_DIVIDE ["it is constant but where it jumps"] false true { [int float]: |x, y| x.floored_quotient(y) });
+binary_row!(remainder REMAINDER [] false true { [int float]: |x, y| x.floored_rest(y) }
+    |g| [] g.clone(), [x y] remainder_vjp(g, x, y)?);
+binary_row!(pow POW [] false false { [int float]: |x, y| x.power(y), [complex]: |x, y| complex_power(x, y) }
+    |g| [x y] pow_base(g, x, y)?, [x y out] pow_exponent(g, x, y, out)?);
+binary_row!(maximum MAXIMUM [] false false { [int float]: |x, y| x.larger(y), [bool]: |x, y| x | y }
+    |g| [x y] chosen(g, x, y)?, [x y] chosen(g, y, x)?);
+binary_row!(minimum MINIMUM [] false false { [int float]: |x, y| x.smaller(y), [bool]: |x, y| x & y }
+    |g| [x y] chosen(g, y, x)?, [x y] chosen(g, x, y)?);
+
+fn zeros(g: &Tensor) -> Result<Tensor> {
+    full_like(g, g.shape(), Scalar::ZERO)
+}
+
+fn remainder_vjp(g: &Tensor, x: &Kept, y: &Kept) -> Result<Tensor> {
+    g.mul(&div(x.into(), y.into(), Some("floor"))?)?.neg()
+}
+
+fn pow_base(g: &Tensor, x: &Kept, y: &Kept) -> Result<Tensor> {
+    if let Kept::Scalar(s) = y {
+        if s.is_zero() {
+            return zeros(g);
+        }
+        let less = Scalar::Complex(s.as_complex() - 1.0);
+        let less = if s.category() == crate::Category::Complex { less } else { Scalar::Float(s.as_f64() - 1.0) };
+        return g.mul(&conj(&pow(x.into(), less.into())?.mul(*s)?)?);
+    }
+    // Where the exponent is 0 the power is constant, also at base 0, where the formula would give 0 * inf.
+    let Operand::Tensor(y) = y.into() else { return zeros(g) };
+    let slope = conj(&pow(x.into(), (&y.sub(1.0)?).into())?.mul(y)?)?;
+    g.mul(&where_(&y.eq(0)?, Scalar::ZERO.into(), (&slope).into())?)
+}
+
+fn pow_exponent(g: &Tensor, x: &Kept, y: &Kept, out: &Kept) -> Result<Tensor> {
+    let (Operand::Tensor(x), Operand::Tensor(out)) = (x.into(), out.into()) else { return zeros(g) };
+    let slope = conj(&out.mul(&x.log()?)?)?;
+    // 0 to a power that is not negative stays 0 or 1.
+    let flat = match (Operand::from(y), x.dtype().is_complex()) {
+        (Operand::Tensor(y), false) => x.eq(0)?.mul(&y.ge(0)?)?,
+        _ => x.eq(0)?,
+    };
+    g.mul(&where_(&flat, Scalar::ZERO.into(), (&slope).into())?)
+}
+
+/// The gradient of the operand `x` where it is the larger one; half of it where both are equal.
+fn chosen(g: &Tensor, x: &Kept, y: &Kept) -> Result<Tensor> {
+    let (x, y): (Operand, Operand) = (x.into(), y.into());
+    let share = |mask: Tensor, part: f64| to_dtype(&mask, g.dtype())?.mul(part);
+    g.mul(&share(super::gt(x, y)?, 1.0)?.add(&share(super::eq(x, y)?, 0.5)?)?)
+}
+
+/// `alpha * other`, before it is added; checks that the result's dtype has room for `alpha`.
+fn scaled<'a>(op: &'static str, input: Operand, other: Operand<'a>, alpha: Scalar, dtype: DType) -> Result<ScaledOperand<'a>> {
+    if alpha == Scalar::Int(1) {
+        return Ok(ScaledOperand::Same(other));
+    }
+    let _ = input;
+    if !keeps(dtype, alpha) {
+        return Err(TensorError::argument(op, format!("alpha must not be of a higher category than the result, {dtype}")));
+    }
+    Ok(match other {
+        Operand::Tensor(t) => ScaledOperand::New(cast(t, dtype)?.mul(alpha)?),
+        Operand::Scalar(s) => ScaledOperand::Same(Operand::Scalar(match (s, alpha) {
+            (Scalar::Complex(_), _) | (_, Scalar::Complex(_)) => Scalar::Complex(s.as_complex() * alpha.as_complex()),
+            (Scalar::Float(_), _) | (_, Scalar::Float(_)) => Scalar::Float(s.as_f64() * alpha.as_f64()),
+            _ => Scalar::Int(s.as_int().wrapping_mul(alpha.as_int())),
+        })),
+    })
+}
+
+enum ScaledOperand<'a> {
+    Same(Operand<'a>),
+    New(Tensor),
+}
+
+impl ScaledOperand<'_> {
+    fn operand(&self) -> Operand<'_> {
+        match self {
+            ScaledOperand::Same(o) => *o,
+            ScaledOperand::New(t) => Operand::Tensor(t),
+        }
+    }
+}
+
+fn no_bools(op: &'static str, input: Operand, other: Operand, instead: &str) -> Result<()> {
+    let bool = |o: Operand| match o {
+        Operand::Tensor(t) => t.dtype() == DType::Bool,
+        Operand::Scalar(s) => matches!(s, Scalar::Bool(_)),
+    };
+    if bool(input) || bool(other) {
+        let both = bool(input) && bool(other);
+        let what = format!("{} not supported; use {instead}", if both { "two bool tensors are" } else { "a bool operand is" });
+        return Err(TensorError::argument(op, what));
+    }
+    Ok(())
+}
+
+ops! {
+    [tf method] {
+        /// `input + alpha * other`, broadcast.
+        pub fn add(input: Operand<'_>, other: Operand<'_>; alpha: Scalar = Scalar::ONE) into target -> Tensor {
+            if alpha == Scalar::ONE {
+                return binary(&ADD, input, other, target);
+            }
+            let dtype = result_type(&[input, other])?;
+            let other = scaled("add", input, other, alpha, dtype)?;
+            binary(&ADD, input, other.operand(), target)
+        }
+        /// `input - alpha * other`, broadcast.
+        pub fn sub(input: Operand<'_>, other: Operand<'_>; alpha: Scalar = Scalar::ONE) into target -> Tensor {
+            no_bools("sub", input, other, "logical_xor or bitwise_not")?;
+            if alpha == Scalar::ONE {
+                return binary(&SUB, input, other, target);
+            }
+            let dtype = result_type(&[input, other])?;
+            let other = scaled("sub", input, other, alpha, dtype)?;
+            binary(&SUB, input, other.operand(), target)
+        }
+        /// `input * other`, broadcast.
+        pub fn mul(input: Operand<'_>, other: Operand<'_>) into target -> Tensor {
+            binary(&MUL, input, other, target)
+        }
+        /// `input / other`, broadcast: true division of integers, or rounded towards zero (`rounding_mode="trunc"`) or down
+        /// (`"floor"`).
+        pub fn div(input: Operand<'_>, other: Operand<'_>; rounding_mode: Option<&str> = None::<&str>) into target -> Tensor {
+            match rounding_mode {
+                None => {
+                    let dtype = match (input, other) {
+                        (Operand::Tensor(a), Operand::Tensor(b)) if a.dtype() == b.dtype() => a.dtype(),
+                        _ => result_type(&[input, other])?,
+                    };
+                    binary_in(&DIV, input, other, Some(dtype.or_default_float()), target)
+                }
+                Some("trunc") => rounded(&DIV_TRUNC, input, other, target),
+                Some("floor") => rounded(&DIV_FLOOR, input, other, target),
+                Some(mode) => {
+                    let what = format!("rounding_mode must be None, 'trunc' or 'floor', not '{mode}'");
+                    Err(TensorError::argument("div", what))
+                }
+            }
+        }
+        /// `input / other` rounded down, broadcast.
+        pub fn floor_divide(input: Operand<'_>, other: Operand<'_>) into target no_grad "it is constant but where it jumps" -> Tensor {
+            rounded(&FLOOR_DIVIDE, input, other, target)
+        }
+        /// What is left of `input / other` rounded down, with the sign of `other`; broadcast.
+        pub fn remainder(input: Operand<'_>, other: Operand<'_>) into target -> Tensor {
+            rounded(&REMAINDER, input, other, target)
+        }
+        /// `input` to the power of `exponent`, broadcast. Integers to negative integer powers are refused.
+        pub fn pow(input: Operand<'_>, exponent: Operand<'_>) into target -> Tensor {
+            let mut dtype = None;
+            if let (Operand::Tensor(t), Operand::Scalar(s)) = (input, exponent) {
+                if t.dtype().is_integral() && s.category() == crate::Category::Integer && s.as_int() < 0 {
+                    return Err(TensorError::argument("pow", "integers to negative integer powers are not allowed"));
+                }
+                if t.dtype() == DType::Bool && matches!(s, Scalar::Bool(_)) {
+                    return Err(TensorError::dtype("pow", DType::Bool));
+                }
+            }
+            if let (Operand::Scalar(s), Operand::Tensor(t)) = (input, exponent)
+                && s == Scalar::ONE && t.dtype() == DType::Bool
+            {
+                dtype = Some(DType::I64);
+            }
+            binary_in(&POW, input, exponent, dtype, target)
+        }
+        /// The larger of each pair of elements, broadcast; not-a-number wins.
+        pub fn maximum(input: &Tensor, other: &Tensor) into target -> Tensor {
+            binary(&MAXIMUM, input.into(), other.into(), target)
+        }
+        /// The smaller of each pair of elements, broadcast; not-a-number wins.
+        pub fn minimum(input: &Tensor, other: &Tensor) into target -> Tensor {
+            binary(&MINIMUM, input.into(), other.into(), target)
+        }
+        /// Each element held between `min` and `max`, numbers or tensors, either of which may be left out.
+        pub fn clamp(input: &Tensor, min: Option<Operand<'_>> = None::<Operand>, max: Option<Operand<'_>> = None::<Operand>) into target -> Tensor {
+            let mut operands = vec![Operand::Tensor(input)];
+            operands.extend([min, max].into_iter().flatten());
+            if operands.len() == 1 {
+                return Err(TensorError::argument("clamp", "at least one of 'min' and 'max' must be given"));
+            }
+            let dtype = result_type(&operands)?;
+            if dtype.is_complex() || dtype == DType::Bool {
+                return Err(TensorError::dtype("clamp", dtype));
+            }
+            let low = |x: &Tensor| match min {
+                Some(min) => binary_in(&CLAMP_MIN, x.into(), min, Some(dtype), None),
+                None => Ok(x.clone()),
+            };
+            let result = match max {
+                Some(max) => binary_in(&CLAMP_MAX, (&low(input)?).into(), max, Some(dtype), None)?,
+                None => low(input)?,
+            };
+            match target {
+                Some(target) => written("clamp", target, &result),
+                None => Ok(result),
+            }
+        }
+    }
+}
+
+// As maximum and minimum, but the bound never wins over an equal element, which keeps its whole gradient.
+binary_row!(clamp CLAMP_MIN [] false false { [int float]: |x, y| x.larger(y) }
+    |g| [x y] kept(g, super::ge(x.into(), y.into())?)?, [x y] kept(g, super::lt(x.into(), y.into())?)?);
+binary_row!(clamp CLAMP_MAX [] false false { [int float]: |x, y| x.smaller(y) }
+    |g| [x y] kept(g, super::le(x.into(), y.into())?)?, [x y] kept(g, super::gt(x.into(), y.into())?)?);
+
+fn kept(g: &Tensor, mask: Tensor) -> Result<Tensor> {
+    where_(&mask, g.into(), Scalar::ZERO.into())
+}
+
+fn rounded(row: &'static BinaryRow, input: Operand, other: Operand, target: Option<&Tensor>) -> Result<Tensor> {
+    let dtype = result_type(&[input, other])?;
+    if dtype.is_complex() || dtype == DType::Bool {
+        return Err(TensorError::dtype(row.name, dtype));
+    }
+    binary_in(row, input, other, Some(dtype), target)
+}

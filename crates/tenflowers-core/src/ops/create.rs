@@ -1,0 +1,244 @@
+//! New tensors.
+use super::cast::{fill, fill_kernel};
+use crate::cpu::{View, ViewMut};
+use crate::device::Device;
+use crate::dtype::{Category, DType, Scalar, default_dtype};
+use crate::error::{Result, TensorError};
+use crate::grad::Back;
+use crate::layout::{Shape, shape_of};
+use crate::op::{Grads, Keep, Meta, Op, apply};
+use crate::schema::{Operand, Size};
+use crate::tensor::Tensor;
+use crate::{Element, ops, storage_type};
+use smallvec::smallvec;
+
+/// One value everywhere.
+#[derive(Debug, Clone)]
+struct Full(Shape, DType, Scalar);
+
+impl Op for Full {
+    fn name(&self) -> &'static str {
+        "full"
+    }
+    fn infer(&self, _: &[&Tensor]) -> Result<Meta> {
+        Meta::one(self.0.clone(), self.1)
+    }
+    fn cpu(&self, _: &[View], outs: &mut [ViewMut]) -> Result<()> {
+        fill_kernel(self.2, &mut outs[0])
+    }
+    fn keep(&self, _: &[bool]) -> Keep {
+        Keep::new()
+    }
+    fn vjp(&self, _: &Back) -> Result<Grads> {
+        Ok(smallvec![])
+    }
+}
+
+/// `start + i * step`.
+#[derive(Debug, Clone)]
+struct Range {
+    start: Scalar,
+    step: Scalar,
+    /// The last element, where it is to be exact.
+    end: Option<Scalar>,
+    n: usize,
+    dtype: DType,
+}
+
+impl Op for Range {
+    fn name(&self) -> &'static str {
+        "arange"
+    }
+    fn infer(&self, _: &[&Tensor]) -> Result<Meta> {
+        Meta::one(smallvec![self.n], self.dtype)
+    }
+    fn cpu(&self, _: &[View], outs: &mut [ViewMut]) -> Result<()> {
+        let integers = [self.start, self.step].iter().all(|s| s.category() <= Category::Integer);
+        let half = self.n / 2;
+        storage_type!(self.dtype, T => {
+            let out = outs[0].fresh::<T>();
+            for (i, x) in out.iter_mut().enumerate() {
+                *x = match self.end {
+                    _ if integers && self.end.is_none() => T::of(Scalar::Int(self.start.as_int() + i as i128 * self.step.as_int())),
+                    // From the nearer end, so that both ends are exact.
+                    Some(end) if i >= half => T::of(minus(end, self.step, self.n - 1 - i)),
+                    _ => T::of(minus(self.start, self.step, i).mirror(self.start)),
+                };
+            }
+        });
+        Ok(())
+    }
+    fn keep(&self, _: &[bool]) -> Keep {
+        Keep::new()
+    }
+    fn vjp(&self, _: &Back) -> Result<Grads> {
+        Ok(smallvec![])
+    }
+}
+
+fn minus(from: Scalar, step: Scalar, times: usize) -> Scalar {
+    match (from, step) {
+        (Scalar::Complex(_), _) | (_, Scalar::Complex(_)) => Scalar::Complex(from.as_complex() - step.as_complex() * times as f64),
+        _ => Scalar::Float(from.as_f64() - step.as_f64() * times as f64),
+    }
+}
+
+impl Scalar {
+    /// As far on the other side of `center`.
+    fn mirror(self, center: Scalar) -> Scalar {
+        match (self, center) {
+            (Scalar::Complex(a), c) => Scalar::Complex(c.as_complex() * 2.0 - a),
+            (a, c) => Scalar::Float(2.0 * c.as_f64() - a.as_f64()),
+        }
+    }
+}
+
+/// One value in a new tensor of the dtype of `like`.
+pub fn full_like(like: &Tensor, shape: &[usize], value: Scalar) -> Result<Tensor> {
+    full_of(shape, value, like.dtype())
+}
+
+/// One value in a new tensor.
+pub fn full_of(shape: &[usize], value: Scalar, dtype: DType) -> Result<Tensor> {
+    if value == Scalar::ZERO { Tensor::zeroed(shape, dtype) } else { apply(&Full(shape.into(), dtype, value), &[]) }
+}
+
+/// A new tensor as the last arguments of a factory ask for it.
+pub(super) fn made(t: Tensor, device: Option<Device>, requires_grad: bool) -> Result<Tensor> {
+    // There is one device, and it is where tensors are made.
+    let _ = device;
+    if requires_grad {
+        t.require_grad(true)?;
+    }
+    Ok(t)
+}
+
+fn filled(op: &'static str, size: &[i64], value: Scalar, dtype: DType) -> Result<Tensor> {
+    if !value.fits(dtype) {
+        return Err(TensorError::argument(op, format!("{value:?} cannot be converted to {dtype} without overflow")));
+    }
+    full_of(&shape_of(op, size)?, value, dtype)
+}
+
+fn like_shape(t: &Tensor) -> Vec<i64> {
+    t.shape().iter().map(|&n| n as i64).collect()
+}
+
+fn span(op: &'static str, start: Scalar, end: Scalar, step: Scalar, dtype: Option<DType>) -> Result<Tensor> {
+    let all = [start, end, step];
+    if all.iter().any(|s| matches!(s, Scalar::Complex(_))) || dtype.is_some_and(DType::is_complex) {
+        return Err(TensorError::unsupported(op, "complex numbers"));
+    }
+    let integers = all.iter().all(|s| s.category() <= Category::Integer);
+    let dtype = dtype.unwrap_or_else(|| if integers { DType::I64 } else { default_dtype() });
+    if dtype == DType::Bool {
+        return Err(TensorError::dtype(op, dtype));
+    }
+    let (a, b, s) = (start.as_f64(), end.as_f64(), step.as_f64());
+    if s == 0.0 {
+        return Err(TensorError::argument(op, "step must not be zero"));
+    }
+    if !(a.is_finite() && b.is_finite() && s.is_finite()) {
+        return Err(TensorError::argument(op, format!("start, end and step must be finite: {a} to {b} by {s}")));
+    }
+    if (b - a) * s.signum() < 0.0 {
+        return Err(TensorError::argument(op, format!("the step {s} leads away from the end: {a} to {b}")));
+    }
+    let n = if integers {
+        let (distance, step) = (end.as_int() - start.as_int(), step.as_int());
+        ((distance.abs() + step.abs() - 1) / step.abs()) as f64
+    } else {
+        ((b - a) / s).ceil()
+    };
+    if n >= isize::MAX as f64 {
+        return Err(TensorError::no_memory(usize::MAX));
+    }
+    // An integer dtype steps by integers.
+    let whole = |x: Scalar| if dtype.is_integral() { Scalar::Int(x.as_int()) } else { x };
+    apply(&Range { start: whole(start), step: whole(step), end: None, n: n as usize, dtype }, &[])
+}
+
+ops! {
+    [tf] {
+        /// A tensor of zeros.
+        pub fn zeros(size: Size<'_>; dtype: Option<DType> = None::<DType>, device: Option<Device> = None::<Device>, requires_grad: bool = false)
+            no_grad "it has no tensor to differentiate by" -> Tensor {
+            made(filled("zeros", size.0, Scalar::ZERO, dtype.unwrap_or_else(default_dtype))?, device, requires_grad)
+        }
+        /// A tensor of ones.
+        pub fn ones(size: Size<'_>; dtype: Option<DType> = None::<DType>, device: Option<Device> = None::<Device>, requires_grad: bool = false)
+            no_grad "it has no tensor to differentiate by" -> Tensor {
+            made(filled("ones", size.0, Scalar::ONE, dtype.unwrap_or_else(default_dtype))?, device, requires_grad)
+        }
+        /// A tensor of elements that may have any value.
+        pub fn empty(size: Size<'_>; dtype: Option<DType> = None::<DType>, device: Option<Device> = None::<Device>, requires_grad: bool = false)
+            no_grad "it has no tensor to differentiate by" -> Tensor {
+            // Zeros are as good as any values, and cannot be what another tensor held.
+            made(Tensor::zeroed(&shape_of("empty", size.0)?, dtype.unwrap_or_else(default_dtype))?, device, requires_grad)
+        }
+        /// A tensor of one value, whose dtype it has unless another is given.
+        pub fn full(size: &[i64], fill_value: Scalar; dtype: Option<DType> = None::<DType>, device: Option<Device> = None::<Device>, requires_grad: bool = false)
+            no_grad "it has no tensor to differentiate by" -> Tensor {
+            made(filled("full", size, fill_value, dtype.unwrap_or(fill_value.dtype()))?, device, requires_grad)
+        }
+        /// Ones on the diagonal of an `n` by `m` matrix, zeros elsewhere; `m` is `n` unless given.
+        pub fn eye(n: i64, m: Option<i64> = None::<i64>; dtype: Option<DType> = None::<DType>, device: Option<Device> = None::<Device>, requires_grad: bool = false)
+            no_grad "it has no tensor to differentiate by" -> Tensor {
+            let t = filled("eye", &[n, m.unwrap_or(n)], Scalar::ZERO, dtype.unwrap_or_else(default_dtype))?;
+            fill(&super::diagonal(&t, 0, 0, 1)?, Scalar::ONE)?;
+            made(t, device, requires_grad)
+        }
+        /// The numbers from 0 up to `end`, which is left out.
+        pub fn arange_to as arange(end: Scalar; dtype: Option<DType> = None::<DType>, device: Option<Device> = None::<Device>, requires_grad: bool = false)
+            no_grad "it has no tensor to differentiate by" -> Tensor {
+            made(span("arange", Scalar::ZERO, end, Scalar::ONE, dtype)?, device, requires_grad)
+        }
+        /// The numbers from `start` by `step` up to `end`, which is left out.
+        pub fn arange(start: Scalar, end: Scalar, step: Scalar = Scalar::ONE; dtype: Option<DType> = None::<DType>, device: Option<Device> = None::<Device>, requires_grad: bool = false)
+            no_grad "it has no tensor to differentiate by" -> Tensor {
+            made(span("arange", start, end, step, dtype)?, device, requires_grad)
+        }
+        /// `steps` numbers from `start` to `end`, evenly spaced, both ends included.
+        pub fn linspace(start: Operand<'_>, end: Operand<'_>, steps: i64; dtype: Option<DType> = None::<DType>, device: Option<Device> = None::<Device>, requires_grad: bool = false)
+            no_grad "it has no tensor to differentiate by" -> Tensor {
+            let number = |o: Operand| match o {
+                Operand::Scalar(s) => Ok(s),
+                Operand::Tensor(t) if t.rank() == 0 => t.item(),
+                Operand::Tensor(_) => Err(TensorError::argument("linspace", "start and end must be numbers or tensors of no dimensions")),
+            };
+            let (start, end) = (number(start)?, number(end)?);
+            let n = shape_of("linspace", &[steps])?[0];
+            let complex = matches!((start, end), (Scalar::Complex(_), _) | (_, Scalar::Complex(_)));
+            let dtype = dtype.unwrap_or_else(|| if complex { default_dtype().to_complex() } else { default_dtype() });
+            let parts = n.saturating_sub(1).max(1) as f64;
+            let step = if complex {
+                Scalar::Complex((end.as_complex() - start.as_complex()) / parts)
+            } else {
+                Scalar::Float((end.as_f64() - start.as_f64()) / parts)
+            };
+            let end = if n > 1 { Some(end) } else { Some(start) };
+            made(apply(&Range { start, step, end, n, dtype }, &[])?, device, requires_grad)
+        }
+        /// Zeros in the shape and dtype of a tensor, unless another dtype is given.
+        pub fn zeros_like(input: &Tensor; dtype: Option<DType> = None::<DType>, device: Option<Device> = None::<Device>, requires_grad: bool = false)
+            no_grad "the result does not depend on its input" -> Tensor {
+            made(filled("zeros_like", &like_shape(input), Scalar::ZERO, dtype.unwrap_or(input.dtype()))?, device, requires_grad)
+        }
+        /// Ones in the shape and dtype of a tensor, unless another dtype is given.
+        pub fn ones_like(input: &Tensor; dtype: Option<DType> = None::<DType>, device: Option<Device> = None::<Device>, requires_grad: bool = false)
+            no_grad "the result does not depend on its input" -> Tensor {
+            made(filled("ones_like", &like_shape(input), Scalar::ONE, dtype.unwrap_or(input.dtype()))?, device, requires_grad)
+        }
+        /// Any values in the shape and dtype of a tensor, unless another dtype is given.
+        pub fn empty_like(input: &Tensor; dtype: Option<DType> = None::<DType>, device: Option<Device> = None::<Device>, requires_grad: bool = false)
+            no_grad "the result does not depend on its input" -> Tensor {
+            zeros_like(input, dtype, device, requires_grad)
+        }
+        /// One value in the shape and dtype of a tensor, unless another dtype is given.
+        pub fn full_like_ as full_like(input: &Tensor, fill_value: Scalar; dtype: Option<DType> = None::<DType>, device: Option<Device> = None::<Device>, requires_grad: bool = false)
+            no_grad "the result does not depend on its input" -> Tensor {
+            made(filled("full_like", &like_shape(input), fill_value, dtype.unwrap_or(input.dtype()))?, device, requires_grad)
+        }
+    }
+}
+

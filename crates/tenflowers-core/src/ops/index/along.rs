@@ -1,0 +1,271 @@
+//! Indices along one dimension: gather, scatter, index_select.
+use crate::cpu::movement::{self, Scatter as How};
+use crate::cpu::{View, ViewMut, map};
+use crate::dtype::{DType, Scalar};
+use crate::error::{Result, TensorError};
+use crate::grad::{self, Back, Slot};
+use crate::layout::axis;
+use crate::op::{Grads, Keep, Meta, Op, apply};
+use crate::ops;
+use crate::ops::promote::written;
+use crate::ops::{full_like, full_of, to_dtype};
+use crate::schema::Operand;
+use crate::tensor::Tensor;
+use smallvec::smallvec;
+
+#[derive(Debug, Clone)]
+struct Gather(usize);
+
+impl Op for Gather {
+    fn name(&self) -> &'static str {
+        "gather"
+    }
+    fn infer(&self, inputs: &[&Tensor]) -> Result<Meta> {
+        Meta::one(inputs[1].layout().shape.clone(), inputs[0].dtype())
+    }
+    fn cpu(&self, inputs: &[View], outs: &mut [ViewMut]) -> Result<()> {
+        movement::gather(&inputs[0], self.0, &inputs[1], &mut outs[0])
+    }
+    fn keep(&self, _: &[bool]) -> Keep {
+        smallvec![Slot::Input(1)]
+    }
+    fn vjp(&self, back: &Back) -> Result<Grads> {
+        let g = back.grad()?;
+        let zeros = full_like(g, back.shape(0), Scalar::ZERO)?;
+        Ok(smallvec![Some(apply(&Scatter { dim: self.0, how: How::Add }, &[&zeros, back.input(1)?, g])?)])
+    }
+}
+
+/// Inputs: the tensor, the index, the source.
+#[derive(Debug, Clone)]
+struct Scatter {
+    dim: usize,
+    how: How,
+}
+
+impl Op for Scatter {
+    fn name(&self) -> &'static str {
+        if self.how == How::Add { "scatter_add" } else { "scatter" }
+    }
+    fn infer(&self, inputs: &[&Tensor]) -> Result<Meta> {
+        Meta::like(inputs[0])
+    }
+    fn cpu(&self, inputs: &[View], outs: &mut [ViewMut]) -> Result<()> {
+        map::copy(&inputs[0], &mut outs[0])?;
+        movement::scatter(self.dim, &inputs[1], &inputs[2], &mut outs[0], self.how)
+    }
+    fn keep(&self, _: &[bool]) -> Keep {
+        smallvec![Slot::Input(1)]
+    }
+    fn vjp(&self, back: &Back) -> Result<Grads> {
+        let (g, index) = (back.grad()?, back.input(1)?);
+        let input = match self.how {
+            _ if !back.needs(0) => None,
+            How::Add => Some(g.clone()),
+            How::Set => {
+                let zeros = full_of(index.shape(), Scalar::ZERO, g.dtype())?;
+                Some(apply(&Scatter { dim: self.dim, how: How::Set }, &[g, index, &zeros])?)
+            }
+            How::Multiply => return grad::none("scatter", "with reduce='multiply' there is none"),
+        };
+        let source = if back.needs(2) {
+            let picked = apply(&Gather(self.dim), &[g, index])?;
+            // The source may be larger than the index: what was not read gets nothing.
+            Some(if picked.shape() == back.shape(2) { picked } else { placed(&picked, back.shape(2))? })
+        } else {
+            None
+        };
+        Ok(smallvec![input, None, source])
+    }
+}
+
+/// A tensor in the corner of zeros of a larger shape.
+fn placed(t: &Tensor, shape: &[usize]) -> Result<Tensor> {
+    let all = full_like(t, shape, Scalar::ZERO)?;
+    let corner = corner(&all, t.shape())?;
+    crate::ops::assign::to(Some(&corner), &corner, t)?;
+    Ok(all)
+}
+
+fn corner(t: &Tensor, shape: &[usize]) -> Result<Tensor> {
+    let part = |t: Tensor, (d, &n): (usize, &usize)| crate::ops::view::slice_to(&t, d, 0, n, 1);
+    shape.iter().enumerate().filter(|(d, n)| t.shape()[*d] != **n).try_fold(t.clone(), part)
+}
+
+fn check_index(op: &'static str, input: &Tensor, index: &Tensor, dim: usize) -> Result<()> {
+    if index.dtype() != DType::I64 {
+        return Err(TensorError::argument(op, format!("the index must be an int64 tensor, not {}", index.dtype())));
+    }
+    if index.numel() == 0 {
+        return Ok(());
+    }
+    let rank = |t: &Tensor| t.rank().max(1);
+    if rank(index) != rank(input) {
+        let what = "the index must have as many dimensions as the tensor";
+        return Err(TensorError::shape(op, what, input.shape(), index.shape()));
+    }
+    if (0..index.rank()).any(|d| d != dim && input.shape().get(d).is_some_and(|&n| index.shape()[d] > n)) {
+        let what = format!("the index is larger than the tensor beside dimension {dim}");
+        return Err(TensorError::shape(op, what, input.shape(), index.shape()));
+    }
+    Ok(())
+}
+
+/// Checks, and tensors of no dimensions given one.
+fn scattered(
+    op: &'static str,
+    input: &Tensor,
+    dim: i64,
+    index: &Tensor,
+    src: &Tensor,
+    how: How,
+    target: Option<&Tensor>,
+) -> Result<Tensor> {
+    let dim = axis(op, dim, input.rank())?;
+    check_index(op, input, index, dim)?;
+    if src.dtype() != input.dtype() {
+        let what = "expected a source of the tensor's dtype";
+        return Err(TensorError::DType { op, what, left: input.dtype(), right: src.dtype() });
+    }
+    let lift = |t: &Tensor| if t.rank() == 0 { crate::ops::reshape_to(t, &[1]) } else { Ok(t.clone()) };
+    let result = if index.numel() == 0 {
+        crate::ops::copy(input)?
+    } else {
+        let (x, index, src) = (lift(input)?, lift(index)?, lift(src)?);
+        if src.rank() != index.rank() || src.shape().iter().zip(index.shape()).any(|(s, i)| i > s) {
+            return Err(TensorError::shape(op, "the index is larger than the source", index.shape(), src.shape()));
+        }
+        let out = apply(&Scatter { dim, how }, &[&x, &index, &src])?;
+        if input.rank() == 0 { crate::ops::reshape_to(&out, &[])? } else { out }
+    };
+    match target {
+        Some(target) => written(op, target, &result),
+        None => Ok(result),
+    }
+}
+
+fn how_of(reduce: Option<&str>) -> Result<How> {
+    match reduce {
+        None => Ok(How::Set),
+        Some("add") => Ok(How::Add),
+        Some("multiply") => Ok(How::Multiply),
+        Some(other) => {
+            Err(TensorError::argument("scatter", format!("reduce must be 'add' or 'multiply', not '{other}'")))
+        }
+    }
+}
+
+ops! {
+    [tf method] {
+        /// `out[i][j] = input[index[i][j]][j]` for `dim` 0, and so on: one element for each of an int64 index.
+        pub fn gather(input: &Tensor, dim: i64, index: &Tensor; sparse_grad: bool = false) -> Tensor {
+            if sparse_grad {
+                return Err(TensorError::unsupported("gather", "sparse_grad=True"));
+            }
+            let dim = axis("gather", dim, input.rank())?;
+            check_index("gather", input, index, dim)?;
+            if input.rank() == 0 || index.rank() == 0 {
+                let lift = |t: &Tensor| crate::ops::reshape_to(t, &[t.numel()]);
+                let out = apply(&Gather(0), &[&lift(input)?, &lift(index)?])?;
+                return crate::ops::reshape_to(&out, index.shape());
+            }
+            apply(&Gather(dim), &[input, index])
+        }
+        /// `out[index[i][j]][j] = src[i][j]` for `dim` 0, and so on, in a copy of `input`; `reduce` may be 'add' or 'multiply'.
+        pub fn scatter(input: &Tensor, dim: i64, index: &Tensor, src: &Tensor; reduce: Option<&str> = None::<&str>) into target -> Tensor {
+            scattered("scatter", input, dim, index, src, how_of(reduce)?, target)
+        }
+        /// As with a source, but of one value.
+        pub fn scatter_value as scatter(input: &Tensor, dim: i64, index: &Tensor, value: Scalar; reduce: Option<&str> = None::<&str>) into target -> Tensor {
+            let src = full_of(index.shape(), value, input.dtype())?;
+            scattered("scatter", input, dim, index, &src, how_of(reduce)?, target)
+        }
+        /// `out[index[i][j]][j] += src[i][j]` for `dim` 0, and so on, in a copy of `input`.
+        pub fn scatter_add(input: &Tensor, dim: i64, index: &Tensor, src: &Tensor) into target -> Tensor {
+            scattered("scatter_add", input, dim, index, src, How::Add, target)
+        }
+        /// The slices of `dim` that an int32 or int64 index of one dimension names.
+        pub fn index_select(input: &Tensor, dim: i64, index: &Tensor) -> Tensor {
+            let d = axis("index_select", dim, input.rank())?;
+            if index.rank() > 1 {
+                let what = format!("the index must have at most one dimension, not {}", index.rank());
+                return Err(TensorError::Indexing { op: "index_select", what });
+            }
+            if !matches!(index.dtype(), DType::I32 | DType::I64) {
+                let what = format!("the index must be an int32 or int64 tensor, not {}", index.dtype());
+                return Err(TensorError::argument("index_select", what));
+            }
+            let index = crate::ops::reshape_to(&to_dtype(index, DType::I64)?, &[index.numel()])?;
+            if input.rank() == 0 {
+                if index.numel() != 1 {
+                    let what = "a tensor of no dimensions takes an index of one element";
+                    return Err(TensorError::Indexing { op: "index_select", what: what.into() });
+                }
+                let one = super::index_by(&crate::ops::reshape_to(input, &[1])?, &[Some(index)])?;
+                return crate::ops::reshape_to(&one, &[]);
+            }
+            let mut indices = vec![None; d];
+            indices.push(Some(index));
+            super::index_by(input, &indices)
+        }
+        /// `out[index[i]] = source[i]` along `dim`, in a copy of `input`.
+        pub fn index_copy(input: &Tensor, dim: i64, index: &Tensor, source: &Tensor) into target -> Tensor {
+            along("index_copy", input, dim, index, source, false, target)
+        }
+        /// `out[index[i]] += alpha * source[i]` along `dim`, in a copy of `input`.
+        pub fn index_add(input: &Tensor, dim: i64, index: &Tensor, source: &Tensor; alpha: Scalar = Scalar::ONE) into target -> Tensor {
+            let scaled = if alpha == Scalar::ONE { source.clone() } else { crate::ops::mul(source.into(), Operand::Scalar(alpha))? };
+            along("index_add", input, dim, index, &scaled, true, target)
+        }
+        /// `value` at the slices of `dim` that the index names, in a copy of `input`.
+        pub fn index_fill(input: &Tensor, dim: i64, index: &Tensor, value: Operand<'_>) into target -> Tensor {
+            let d = axis("index_fill", dim, input.rank())?;
+            let mut shape = input.layout().shape.clone();
+            if let Some(n) = shape.get_mut(d) {
+                *n = index.numel();
+            }
+            let value = crate::ops::promote::tensor(value, input.dtype())?;
+            if value.rank() > 0 {
+                let what = format!("value must be a number or a tensor of no dimensions, not of {}", value.rank());
+                return Err(TensorError::argument("index_fill", what));
+            }
+            along("index_fill", input, dim, index, &crate::ops::view::expand_to(&value, &shape)?, false, target)
+        }
+    }
+}
+
+fn along(
+    op: &'static str,
+    input: &Tensor,
+    dim: i64,
+    index: &Tensor,
+    source: &Tensor,
+    add: bool,
+    target: Option<&Tensor>,
+) -> Result<Tensor> {
+    let d = axis(op, dim, input.rank())?;
+    if index.rank() > 1 || !matches!(index.dtype(), DType::I32 | DType::I64) {
+        let what = format!("the index must be an int64 tensor of at most one dimension, not {:?} of {}", index.shape(), index.dtype());
+        return Err(TensorError::Indexing { op, what });
+    }
+    if source.dtype() != input.dtype() {
+        let what = "expected a source of the tensor's dtype";
+        return Err(TensorError::DType { op, what, left: input.dtype(), right: source.dtype() });
+    }
+    let index = crate::ops::reshape_to(&to_dtype(index, DType::I64)?, &[index.numel()])?;
+    let lift = |t: &Tensor| if t.rank() == 0 { crate::ops::reshape_to(t, &[1]) } else { Ok(t.clone()) };
+    let (x, source) = (lift(input)?, lift(source)?);
+    let mut expected = x.layout().shape.clone();
+    expected[d] = index.numel();
+    if expected[..] != *source.shape() {
+        return Err(TensorError::shape(op, "the source does not fit the slices that the index names", source.shape(), &expected));
+    }
+    let mut indices = vec![None; d];
+    indices.push(Some(index));
+    let result = super::put(op, &x, &indices, &source, add)?;
+    let result = if input.rank() == 0 { crate::ops::reshape_to(&result, &[])? } else { result };
+    match target {
+        Some(target) => written(op, target, &result),
+        None => Ok(result),
+    }
+}

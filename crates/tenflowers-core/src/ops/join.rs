@@ -1,0 +1,257 @@
+//! Tensors put together, repeated and moved about.
+use super::promote::{cast, result_type};
+use super::view::{expand_to, reshape_to, slice_to};
+use super::{assign, copy, full_of, unsqueeze};
+use crate::cpu::{View, ViewMut, map};
+use crate::dtype::{Category, DType, Scalar};
+use crate::error::{Result, TensorError};
+use crate::grad::Back;
+use crate::layout::{Shape, axes, axis, checked_numel, shape_of};
+use crate::op::{Grads, Keep, Meta, Op, apply};
+use crate::ops;
+use crate::schema::{Operand, Size};
+use crate::tensor::Tensor;
+use smallvec::SmallVec;
+
+/// All inputs along one dimension, one after another; the sizes are for the way back.
+#[derive(Debug, Clone)]
+struct Cat {
+    dim: usize,
+    sizes: Shape,
+}
+
+impl Op for Cat {
+    fn name(&self) -> &'static str {
+        "cat"
+    }
+    fn infer(&self, inputs: &[&Tensor]) -> Result<Meta> {
+        let mut shape = inputs[0].layout().shape.clone();
+        shape[self.dim] = self.sizes.iter().sum();
+        checked_numel(&shape)?;
+        Meta::one(shape, inputs[0].dtype())
+    }
+    fn cpu(&self, inputs: &[View], outs: &mut [ViewMut]) -> Result<()> {
+        let (out, mut start) = (&mut outs[0], 0);
+        let base = out.start();
+        for x in inputs {
+            let n = x.layout.shape[self.dim];
+            let mut part = out.layout.narrow(self.dim, start, n, 1);
+            start += n;
+            let size = out.dtype.size();
+            let from = base.wrapping_add((part.offset - out.layout.offset) * size);
+            part.offset = 0;
+            // SAFETY: a part of the output, written by nobody else.
+            map::copy(x, &mut unsafe { ViewMut::new(from, &part, out.dtype) })?;
+        }
+        Ok(())
+    }
+    fn keep(&self, _: &[bool]) -> Keep {
+        Keep::new()
+    }
+    fn vjp(&self, back: &Back) -> Result<Grads> {
+        let (g, mut start) = (back.grad()?, 0);
+        let piece = |(i, &n): (usize, &usize)| {
+            start += n;
+            back.needs(i).then(|| slice_to(g, self.dim, start - n, n, 1)).transpose()
+        };
+        self.sizes.iter().enumerate().map(piece).collect()
+    }
+}
+
+fn joined(op: &'static str, tensors: &[Tensor], dim: i64) -> Result<Tensor> {
+    let Some(first) = tensors.first() else {
+        return Err(TensorError::argument(op, "at least one tensor is needed"));
+    };
+    if let Some(t) = tensors.iter().find(|t| t.rank() == 0) {
+        return Err(TensorError::shape(op, "a tensor of no dimensions cannot be joined; use stack", t.shape(), first.shape()));
+    }
+    // Empty tensors of one dimension fit everything, as they always have.
+    let empty = |t: &Tensor| t.shape() == [0];
+    let model = tensors.iter().find(|t| !empty(t)).unwrap_or(first);
+    let d = axis(op, dim, model.rank())?;
+    let operands: SmallVec<[Operand; 4]> = tensors.iter().map(Operand::Tensor).collect();
+    let dtype = result_type(&operands)?;
+    let mut parts: Vec<Tensor> = vec![];
+    for (i, t) in tensors.iter().enumerate() {
+        if empty(t) && model.rank() != 1 {
+            continue;
+        }
+        let fits = t.rank() == model.rank() && (0..t.rank()).all(|k| k == d || t.shape()[k] == model.shape()[k]);
+        if !fits {
+            let what = format!("tensor {i} differs from the first beside dimension {d}");
+            return Err(TensorError::shape(op, what, model.shape(), t.shape()));
+        }
+        parts.push(cast(t, dtype)?.into_owned());
+    }
+    if parts.is_empty() {
+        return copy(&*cast(first, dtype)?);
+    }
+    let sizes = parts.iter().map(|t| t.shape()[d]).collect();
+    apply(&Cat { dim: d, sizes }, &parts.iter().collect::<Vec<_>>())
+}
+
+ops! {
+    [tf] {
+        /// The tensors one after another along `dim`; in the other dimensions they agree.
+        pub fn cat(tensors: &[Tensor], dim: i64 = 0) -> Tensor {
+            joined("cat", tensors, dim)
+        }
+        /// Tensors of one shape side by side along a new dimension `dim`.
+        pub fn stack(tensors: &[Tensor], dim: i64 = 0) -> Tensor {
+            let Some(first) = tensors.first() else {
+                return Err(TensorError::argument("stack", "at least one tensor is needed"));
+            };
+            if let Some((i, t)) = tensors.iter().enumerate().find(|(_, t)| t.shape() != first.shape()) {
+                let what = format!("all tensors must have one shape, but tensor {i} differs from the first");
+                return Err(TensorError::shape("stack", what, first.shape(), t.shape()));
+            }
+            let d = axis("stack", dim, first.rank() + 1)?;
+            let parts = tensors.iter().map(|t| unsqueeze(t, d as i64)).collect::<Result<Vec<_>>>()?;
+            joined("stack", &parts, d as i64)
+        }
+    }
+    [method] {
+        /// The tensor put `repeats[i]` times along each dimension `i`; further repeats come first.
+        pub fn repeat(input: &Tensor, repeats: Size<'_>) -> Tensor {
+            let repeats = shape_of("repeat", repeats.0)?;
+            let Some(lead) = repeats.len().checked_sub(input.rank()) else {
+                let what = format!("{} repeats for a tensor of {} dimensions", repeats.len(), input.rank());
+                return Err(TensorError::argument("repeat", what));
+            };
+            let (mut ones, mut wide, mut to) = (Shape::new(), Shape::new(), Shape::new());
+            for (i, &r) in repeats.iter().enumerate() {
+                let n = if i < lead { 1 } else { input.shape()[i - lead] };
+                ones.extend([1, n]);
+                wide.extend([r, n]);
+                to.push(r.checked_mul(n).ok_or_else(|| TensorError::no_memory(usize::MAX))?);
+            }
+            checked_numel(&to)?;
+            let all = expand_to(&reshape_to(input, &ones)?, &wide)?;
+            reshape_to(&copy(&all)?, &to)
+        }
+    }
+    [tf method] {
+        /// The order of the elements turned round along each dimension of `dims`, in a copy.
+        pub fn flip(input: &Tensor, dims: Size<'_>) -> Tensor {
+            let found = axes("flip", dims.0, input.rank())?;
+            let turned = found.iter().try_fold(input.clone(), |t, &d| {
+                let n = t.shape()[d];
+                slice_to(&t, d, n.saturating_sub(1), n, -1)
+            })?;
+            copy(&turned)
+        }
+        /// The elements moved on by `shifts` along `dims`, round the end; without dimensions, in the flat tensor.
+        pub fn roll(input: &Tensor, shifts: &[i64], dims: Option<&[i64]> = None::<&[i64]>) -> Tensor {
+            let dims = dims.unwrap_or(&[]);
+            if dims.is_empty() {
+                let [shift] = shifts else {
+                    let what = format!("without dims one shift is needed, not {}", shifts.len());
+                    return Err(TensorError::argument("roll", what));
+                };
+                return reshape_to(&rolled(&reshape_to(input, &[input.numel()])?, *shift, 0)?, input.shape());
+            }
+            if shifts.len() != dims.len() {
+                let what = format!("{} shifts for {} dimensions", shifts.len(), dims.len());
+                return Err(TensorError::argument("roll", what));
+            }
+            let moved = shifts.iter().zip(dims).try_fold(input.clone(), |t, (&s, &d)| {
+                if t.rank() == 0 {
+                    return Err(TensorError::Axis { op: "roll", axis: d, rank: 0 });
+                }
+                rolled(&t, s, axis("roll", d, t.rank())?)
+            })?;
+            if moved.same(input) { copy(input) } else { Ok(moved) }
+        }
+        /// The lower triangle of the last two dimensions, up to `diagonal` above the main one; zeros elsewhere.
+        pub fn tril(input: &Tensor, diagonal: i64 = 0) into target -> Tensor {
+            triangle("tril", input, diagonal, true, target)
+        }
+        /// The upper triangle of the last two dimensions, from `diagonal` above the main one on; zeros elsewhere.
+        pub fn triu(input: &Tensor, diagonal: i64 = 0) into target -> Tensor {
+            triangle("triu", input, diagonal, false, target)
+        }
+    }
+    [nn] {
+        /// The tensor with `value` around it: `pad` holds the numbers before and after for the last dimension, then for the
+        /// one before it, and so on; negative ones cut off. `mode` "constant" is there.
+        pub fn pad_constant as pad(input: &Tensor, pad: &[i64], mode: &str = "constant", value: Option<Scalar> = None::<Scalar>) -> Tensor {
+            padded(input, pad, mode, value)
+        }
+    }
+}
+
+fn padded(input: &Tensor, pad: &[i64], mode: &str, value: Option<Scalar>) -> Result<Tensor> {
+    match mode {
+        "constant" => {}
+        "reflect" | "replicate" | "circular" => {
+            return Err(TensorError::unsupported("pad", format!("mode='{mode}'")));
+        }
+        other => {
+            let what = format!("mode must be 'constant', 'reflect', 'replicate' or 'circular', not '{other}'");
+            return Err(TensorError::argument("pad", what));
+        }
+    }
+    if pad.len() % 2 == 1 || pad.len() / 2 > input.rank() {
+        let what = format!("{} numbers for a tensor of {} dimensions: two for each dimension are needed", pad.len(), input.rank());
+        return Err(TensorError::argument("pad", what));
+    }
+    let value = value.unwrap_or(Scalar::ZERO);
+    if value.category() == Category::Complex && !input.dtype().is_complex() {
+        return Err(TensorError::argument("pad", format!("a complex value cannot be put into a tensor of {}", input.dtype())));
+    }
+    let mut shape: Shape = input.shape().into();
+    let mut x = input.clone();
+    // Where the input begins in the result.
+    let mut starts: Shape = smallvec::smallvec![0; shape.len()];
+    for (i, sides) in pad.chunks_exact(2).enumerate() {
+        let d = input.rank() - 1 - i;
+        let (before, after, n) = (sides[0], sides[1], input.shape()[d] as i64);
+        let total = n.checked_add(before).and_then(|t| t.checked_add(after)).ok_or_else(|| TensorError::no_memory(usize::MAX))?;
+        if total < 0 {
+            let what = format!("padding {before} and {after} leaves nothing of dimension {d} of size {n}");
+            return Err(TensorError::argument("pad", what));
+        }
+        shape[d] = total as usize;
+        starts[d] = before.max(0) as usize;
+        let (cut, keep) = (before.min(0).unsigned_abs() as usize, n + before.min(0) + after.min(0));
+        if keep < n {
+            x = slice_to(&x, d, cut.min(n as usize), keep.max(0) as usize, 1)?;
+        }
+    }
+    checked_numel(&shape)?;
+    let out = full_of(&shape, value, input.dtype())?;
+    let middle = (0..x.rank()).filter(|&d| x.shape()[d] != shape[d]).try_fold(out.clone(), |t, d| {
+        slice_to(&t, d, starts[d], x.shape()[d], 1)
+    })?;
+    assign::to(Some(&middle), &middle, &x)?;
+    Ok(out)
+}
+
+fn rolled(x: &Tensor, shift: i64, dim: usize) -> Result<Tensor> {
+    let n = x.shape()[dim];
+    if n == 0 {
+        return copy(x);
+    }
+    let shift = shift.rem_euclid(n as i64) as usize;
+    if shift == 0 {
+        return copy(x);
+    }
+    cat(&[slice_to(x, dim, n - shift, shift, 1)?, slice_to(x, dim, 0, n - shift, 1)?], dim as i64)
+}
+
+fn triangle(op: &'static str, input: &Tensor, diagonal: i64, lower: bool, target: Option<&Tensor>) -> Result<Tensor> {
+    if input.rank() < 2 {
+        let what = format!("at least 2 dimensions are needed, not {}", input.rank());
+        return Err(TensorError::argument(op, what));
+    }
+    let (rows, columns) = (input.shape()[input.rank() - 2] as i64, input.shape()[input.rank() - 1] as i64);
+    let line = |n: i64| super::arange(Scalar::ZERO, n.into(), Scalar::ONE, Some(DType::I64), None, false);
+    let distance = line(columns)?.sub(&unsqueeze(&line(rows)?, 1)?)?;
+    let mask = if lower { distance.le(diagonal)? } else { distance.ge(diagonal)? };
+    let zero = full_of(&[], Scalar::ZERO, input.dtype())?;
+    let result = super::where_(&mask, input.into(), (&zero).into())?;
+    match target {
+        Some(target) => super::promote::written(op, target, &result),
+        None => Ok(result),
+    }
+}

@@ -1,0 +1,204 @@
+//! Norms, and parts of complex numbers.
+use super::promote::cast;
+use super::reduce::{dims_of, squeezed};
+use super::{conj, sgn, to_dtype, where_};
+use crate::cpu::reduce::{Fold, Plan};
+use crate::cpu::{View, ViewMut};
+use crate::dtype::{C64, DType, Scalar};
+use crate::error::{Result, TensorError};
+use crate::grad::{Back, Slot};
+use crate::op::{Grads, Keep, Meta, Op, apply};
+use crate::ops;
+use crate::ops::reduce::{computed, widened};
+use crate::tensor::Tensor;
+use smallvec::{SmallVec, smallvec};
+
+/// `(sum |x|^p)^(1/p)` over dimensions that stay as ones of size 1.
+#[derive(Debug, Clone)]
+struct Norm {
+    p: f64,
+    dims: SmallVec<[usize; 6]>,
+}
+
+impl Op for Norm {
+    fn name(&self) -> &'static str {
+        "norm"
+    }
+    fn infer(&self, inputs: &[&Tensor]) -> Result<Meta> {
+        let (mut shape, dtype) = inputs[0].meta();
+        let empty = self.dims.iter().any(|&d| shape[d] == 0);
+        if empty && (self.p.is_infinite() || self.p < 0.0) {
+            let what = format!("of order {} has no value without elements; the shape is {:?}", self.p, &shape[..]);
+            return Err(TensorError::Argument { op: "norm", what });
+        }
+        self.dims.iter().for_each(|&d| shape[d] = 1);
+        Meta::one(shape, dtype.to_real())
+    }
+    fn cpu(&self, inputs: &[View], outs: &mut [ViewMut]) -> Result<()> {
+        let (x, p) = (&inputs[0], self.p);
+        let plan = |x: &View| Plan::new(x, &self.dims);
+        // Sizes in double precision, of what any of the types holds.
+        let size = |a: f64| match p {
+            0.0 => f64::from(u8::from(a != 0.0)),
+            1.0 => a,
+            2.0 => a * a,
+            _ if p.is_infinite() => a,
+            _ => a.powf(p),
+        };
+        let nan = |a: f64, b: f64, better: bool| if a.is_nan() || better && !b.is_nan() { a } else { b };
+        let join = |a: f64, b: f64| match p {
+            f64::INFINITY => nan(a, b, a > b),
+            f64::NEG_INFINITY => nan(a, b, a < b),
+            _ => a + b,
+        };
+        let start = if p == f64::NEG_INFINITY { f64::INFINITY } else { 0.0 };
+        let finish = |a: f64| match p {
+            2.0 => a.sqrt(),
+            0.0 | 1.0 => a,
+            _ if p.is_infinite() => a,
+            _ => a.powf(1.0 / p),
+        };
+        computed::<f64>(&mut outs[0], |to| {
+            let to = to as usize;
+            // SAFETY: outputs are numbered, and each is written once.
+            let write = |i: usize, a: f64| unsafe { (to as *mut f64).add(i).write(finish(a)) };
+            match x.dtype {
+                DType::C64 | DType::C128 => widened::<C64, _>(x, |x| {
+                    Fold { start, step: |a, x: C64| join(a, size(x.norm())), merge: join }.run(x, &plan(x), &write)
+                }),
+                DType::F64 => {
+                    Fold { start, step: |a, x: f64| join(a, size(x.abs())), merge: join }.run(x, &plan(x), &write)
+                }
+                _ => widened::<f32, _>(x, |x| {
+                    Fold { start, step: |a, x: f32| join(a, size(f64::from(x.abs()))), merge: join }.run(x, &plan(x), &write)
+                }),
+            }
+        })
+    }
+    fn keep(&self, _: &[bool]) -> Keep {
+        smallvec![Slot::Input(0), Slot::Output(0)]
+    }
+    fn vjp(&self, back: &Back) -> Result<Grads> {
+        let (g, x, norm, p) = (back.grad()?, back.input(0)?, back.output(0)?, self.p);
+        let zero_where = |mask: &Tensor, t: &Tensor| where_(mask, Scalar::ZERO.into(), t.into());
+        // The slope at zero, which is not there for p of at most 2, is taken as zero.
+        let flat = norm.eq(0)?;
+        Ok(smallvec![Some(match p {
+            0.0 => super::full_like(x, x.shape(), Scalar::ZERO)?,
+            1.0 => sgn(x)?.mul(g)?,
+            2.0 => x.mul(&zero_where(&flat, &g.div(norm)?)?)?,
+            _ if p.is_infinite() => {
+                let hit = to_dtype(&x.abs()?.eq(norm)?, g.dtype())?;
+                let count = super::sum(&hit, Some(&self.signed_dims()), true, None)?;
+                sgn(x)?.mul(&hit.mul(&g.div(&count)?)?)?
+            }
+            _ => {
+                let size = x.abs()?;
+                let scaled = if p < 2.0 {
+                    let power = size.pow(p - 1.0)?;
+                    let power = if p < 1.0 { zero_where(&size.eq(0)?, &power)? } else { power };
+                    sgn(x)?.mul(&power)?
+                } else {
+                    x.mul(&size.pow(p - 2.0)?)?
+                };
+                scaled.mul(&zero_where(&flat, &g.div(&norm.pow(p - 1.0)?)?)?)?
+            }
+        })])
+    }
+}
+
+impl Norm {
+    fn signed_dims(&self) -> SmallVec<[i64; 6]> {
+        self.dims.iter().map(|&d| d as i64).collect()
+    }
+}
+
+/// A real or an imaginary part, or a complex number made of such.
+#[derive(Debug, Clone)]
+struct Part {
+    imaginary: bool,
+}
+
+impl Op for Part {
+    fn name(&self) -> &'static str {
+        if self.imaginary { "imag" } else { "real" }
+    }
+    fn infer(&self, inputs: &[&Tensor]) -> Result<Meta> {
+        let (shape, dtype) = inputs[0].meta();
+        Meta::one(shape, dtype.to_real())
+    }
+    fn cpu(&self, inputs: &[View], outs: &mut [ViewMut]) -> Result<()> {
+        // The parts are numbers of half the size, two apart.
+        let x = &inputs[0];
+        let mut layout = x.layout.clone();
+        layout.strides.iter_mut().for_each(|s| *s *= 2);
+        layout.offset = usize::from(self.imaginary);
+        // SAFETY: a complex number is two of its real type, one after the other.
+        let parts = unsafe { View::new(x.start(), &layout, x.dtype.to_real()) };
+        crate::cpu::map::copy(&parts, &mut outs[0])
+    }
+    fn keep(&self, _: &[bool]) -> Keep {
+        Keep::new()
+    }
+    fn vjp(&self, back: &Back) -> Result<Grads> {
+        let g = to_dtype(back.grad()?, back.grad()?.dtype().to_complex())?;
+        Ok(smallvec![Some(if self.imaginary { g.mul(Scalar::Complex(C64::new(0.0, 1.0)))? } else { g })])
+    }
+}
+
+/// The square root of what is not negative; its slope at zero is taken as zero.
+pub(super) fn root_with_zero(x: &Tensor) -> Result<Tensor> {
+    if !x.requires_grad() {
+        return x.sqrt();
+    }
+    let zero = x.eq(0)?;
+    let safe = where_(&zero, Scalar::ONE.into(), x.into())?;
+    where_(&zero, Scalar::ZERO.into(), (&safe.sqrt()?).into())
+}
+
+fn norm_of(input: &Tensor, p: f64, dim: Option<&[i64]>, keepdim: bool, dtype: Option<DType>) -> Result<Tensor> {
+    let dtype = dtype.unwrap_or(input.dtype());
+    if !dtype.is_differentiable() {
+        let what = format!("a floating point or complex dtype is needed, not {dtype}");
+        return Err(TensorError::argument("norm", what));
+    }
+    let dims = dims_of("norm", dim, input.rank())?;
+    let kept = apply(&Norm { p, dims: dims.clone() }, &[&*cast(input, dtype)?])?;
+    squeezed(&kept, &dims, keepdim)
+}
+
+ops! {
+    [tf method] {
+        /// The vector norm of order `p` over all dimensions or over `dim`: `(sum |x|^p)^(1/p)`, the largest size for infinity.
+        pub fn norm(input: &Tensor, p: Option<Scalar> = Some(Scalar::Int(2)), dim: Option<&[i64]> = None::<&[i64]>, keepdim: bool = false; dtype: Option<DType> = None::<DType>) -> Tensor {
+            let p = p.unwrap_or(Scalar::Int(2));
+            if matches!(p, Scalar::Complex(_)) {
+                return Err(TensorError::argument("norm", "the order must be a real number"));
+            }
+            norm_of(input, p.as_f64(), dim, keepdim, dtype)
+        }
+        /// The Frobenius norm (`p="fro"`), which is the vector norm of order 2.
+        pub fn norm_named as norm(input: &Tensor, p: &str, dim: Option<&[i64]> = None::<&[i64]>, keepdim: bool = false; dtype: Option<DType> = None::<DType>) -> Tensor {
+            match p {
+                "fro" => norm_of(input, 2.0, dim, keepdim, dtype),
+                "nuc" => Err(TensorError::unsupported("norm", "p='nuc'")),
+                other => Err(TensorError::argument("norm", format!("p must be a number, 'fro' or 'nuc', not '{other}'"))),
+            }
+        }
+        /// The complex conjugate; a real tensor as it is.
+        pub fn conj_public as conj(input: &Tensor) -> Tensor {
+            conj(input)
+        }
+        /// The real part of each element; a real tensor as it is.
+        pub fn real(input: &Tensor) -> Tensor {
+            if input.dtype().is_complex() { apply(&Part { imaginary: false }, &[input]) } else { Ok(input.clone()) }
+        }
+        /// The imaginary part of each element of a complex tensor.
+        pub fn imag(input: &Tensor) -> Tensor {
+            if input.dtype().is_complex() {
+                return apply(&Part { imaginary: true }, &[input]);
+            }
+            Err(TensorError::argument("imag", format!("a complex tensor is needed, not {}", input.dtype())))
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! Dropout (Srivastava et al., 2014).
+use crate::error::TensorError;
+use crate::ops;
+use crate::ops::random::dropout_mask;
+use crate::tensor::Tensor;
+
+ops! {
+    [nn] {
+        /// Each element zero with probability `p`, the others times `1 / (1 - p)`; the input as it is unless `training`.
+        pub fn dropout(input: &Tensor, p: f64 = 0.5, training: bool = true, inplace: bool = false) -> Tensor {
+            if !(0.0..=1.0).contains(&p) {
+                return Err(TensorError::argument("dropout", format!("a probability is between 0 and 1, not {p}")));
+            }
+            if !training || p == 0.0 {
+                return Ok(input.clone());
+            }
+            if !input.dtype().is_differentiable() {
+                return Err(TensorError::dtype("dropout", input.dtype()));
+            }
+            let mask = dropout_mask(input, p)?;
+            if inplace { input.mul_(&mask) } else { input.mul(&mask) }
+        }
+    }
+}

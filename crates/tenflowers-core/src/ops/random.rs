@@ -1,0 +1,319 @@
+//! Random tensors. Element `i` depends on the seed, the place in the stream and `i` alone.
+use super::cast::assign;
+use super::create::made;
+use super::full_of;
+use crate::cpu::cast::cast as cast_kernel;
+use crate::cpu::{View, ViewMut, alloc::Block, philox, pool};
+use crate::device::Device;
+use crate::dtype::{DType, Scalar, default_dtype};
+use crate::error::{Result, TensorError};
+use crate::grad::{self, Back};
+use crate::layout::{Layout, Shape, shape_of};
+use crate::op::{Grads, Keep, Meta, Op, apply};
+use crate::ops;
+use crate::rng::{Counters, Generator, default_generator};
+use crate::schema::Size;
+use crate::tensor::Tensor;
+
+
+/// How elements are drawn.
+#[derive(Debug, Clone, Copy)]
+enum Draw {
+    /// In [low, high).
+    Uniform { low: f64, high: f64 },
+    Normal { mean: f64, std: f64 },
+    /// Integers in [low, low + span).
+    Integer { low: i64, span: u64 },
+}
+
+#[derive(Debug, Clone)]
+struct Random {
+    shape: Shape,
+    dtype: DType,
+    draw: Draw,
+    counters: Counters,
+}
+
+/// Elements of one task; counters are taken in whole ones of these.
+const GRAIN: usize = 1 << 14;
+
+impl Random {
+    fn new(shape: &[usize], dtype: DType, draw: Draw, generator: Option<&Generator>) -> Result<Tensor> {
+        let n: usize = shape.iter().product();
+        // Half a counter an element at most, in double precision.
+        let counters = generator.unwrap_or(default_generator()).take((n as u64).div_ceil(2));
+        apply(&Random { shape: shape.into(), dtype, draw, counters }, &[])
+    }
+    /// Fills a run of `T`s by parts, and converts it where the dtype is another.
+    fn fill<T: crate::Element>(&self, out: &mut ViewMut, per: usize, part: impl Fn(u128, &mut [T]) + Sync) -> Result<()> {
+        let layout = Layout::contiguous(&out.layout.shape);
+        let n = layout.numel();
+        let block = if out.dtype == T::ELEMENT { None } else { Some(Block::new(n * size_of::<T>(), false)?) };
+        let to = block.as_ref().map_or(out.start(), Block::as_ptr) as usize;
+        pool::ranges(n, GRAIN, &|range| {
+            let counter = u128::from(self.counters.offset) + (range.start / per) as u128;
+            // SAFETY: parts of a run that nobody else has.
+            let run = unsafe { std::slice::from_raw_parts_mut((to as *mut T).add(range.start), range.len()) };
+            part(counter, run);
+        })?;
+        match block {
+            // SAFETY: just filled.
+            Some(block) => cast_kernel(&unsafe { View::new(block.as_ptr(), &layout, T::ELEMENT) }, out),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Op for Random {
+    fn name(&self) -> &'static str {
+        match self.draw {
+            Draw::Uniform { .. } => "rand",
+            Draw::Normal { .. } => "randn",
+            Draw::Integer { .. } => "randint",
+        }
+    }
+    fn infer(&self, _: &[&Tensor]) -> Result<Meta> {
+        Meta::one(self.shape.clone(), self.dtype)
+    }
+    fn cpu(&self, _: &[View], outs: &mut [ViewMut]) -> Result<()> {
+        let (out, key, double) = (&mut outs[0], self.counters.seed, self.dtype == DType::F64);
+        match self.draw {
+            Draw::Uniform { low, high } if double => self.fill(out, 2, |counter, run: &mut [f64]| {
+                philox::fill_uniform_f64(key, counter, run);
+                run.iter_mut().for_each(|x| *x = (low + *x * (high - low)).min(high.next_down().max(low)));
+            }),
+            Draw::Uniform { low, high } => {
+                // What rounds up to the end in a narrower type is kept below it.
+                let below = |high: f64| match self.dtype {
+                    DType::F16 => f32::from(half::f16::from_f64(high)) * (1.0 - 1.0 / 1024.0),
+                    DType::BF16 => f32::from(half::bf16::from_f64(high)) * (1.0 - 1.0 / 128.0),
+                    _ => (high as f32).next_down(),
+                };
+                let (low, width) = (low as f32, (high - low) as f32);
+                let top = if high > 0.0 { below(high) } else { (high as f32).next_down() }.max(low);
+                self.fill(out, 4, |counter, run: &mut [f32]| {
+                    philox::fill_uniform_f32(key, counter, run);
+                    run.iter_mut().for_each(|x| *x = (low + *x * width).min(top));
+                })
+            }
+            Draw::Normal { mean, std } if double => self.fill(out, 2, |counter, run: &mut [f64]| {
+                philox::fill_normal_f64(key, counter, run);
+                run.iter_mut().for_each(|x| *x = *x * std + mean);
+            }),
+            Draw::Normal { mean, std } => {
+                let (mean, std) = (mean as f32, std as f32);
+                self.fill(out, 4, |counter, run: &mut [f32]| {
+                    philox::fill_normal_f32(key, counter, run);
+                    run.iter_mut().for_each(|x| *x = *x * std + mean);
+                })
+            }
+            Draw::Integer { low, span } => self.fill(out, 2, |counter, run: &mut [i64]| {
+                for (i, pair) in run.chunks_mut(2).enumerate() {
+                    let w = philox::block(key, counter + i as u128);
+                    let words = [u64::from(w[0]) | u64::from(w[1]) << 32, u64::from(w[2]) | u64::from(w[3]) << 32];
+                    for (x, word) in pair.iter_mut().zip(words) {
+                        // The high half of the product is uniform up to span / 2^64.
+                        let below = if span == 0 { word } else { ((u128::from(word) * u128::from(span)) >> 64) as u64 };
+                        *x = low.wrapping_add(below as i64);
+                    }
+                }
+            }),
+        }
+    }
+    fn keep(&self, _: &[bool]) -> Keep {
+        Keep::new()
+    }
+    fn vjp(&self, _: &Back) -> Result<Grads> {
+        grad::none(self.name(), "it has no tensor to differentiate by")
+    }
+}
+
+fn floats(op: &'static str, dtype: Option<DType>) -> Result<DType> {
+    let dtype = dtype.unwrap_or_else(default_dtype);
+    if dtype.is_float() { Ok(dtype) } else { Err(TensorError::dtype(op, dtype)) }
+}
+
+const UNIT: Draw = Draw::Uniform { low: 0.0, high: 1.0 };
+const STANDARD: Draw = Draw::Normal { mean: 0.0, std: 1.0 };
+
+/// Normal numbers; complex ones have parts of half the variance.
+fn normals(op: &'static str, shape: &[usize], dtype: Option<DType>, generator: Option<&Generator>) -> Result<Tensor> {
+    let dtype = dtype.unwrap_or_else(default_dtype);
+    if !dtype.is_complex() {
+        return Random::new(shape, floats(op, Some(dtype))?, STANDARD, generator);
+    }
+    let part = || Random::new(shape, dtype.to_real(), Draw::Normal { mean: 0.0, std: 0.5f64.sqrt() }, generator);
+    let imaginary = part()?.mul(Scalar::Complex(crate::C64::new(0.0, 1.0)))?;
+    super::to_dtype(&part()?, dtype)?.add(&super::to_dtype(&imaginary, dtype)?)
+}
+
+fn integers(op: &'static str, low: i64, high: i64, shape: &[usize], dtype: DType, generator: Option<&Generator>) -> Result<Tensor> {
+    if low >= high {
+        return Err(TensorError::argument(op, format!("low must be below high: {low} and {high}")));
+    }
+    if dtype.is_complex() {
+        return Err(TensorError::dtype(op, dtype));
+    }
+    for edge in [low, high - 1] {
+        if !Scalar::from(edge).fits(dtype) && dtype != DType::Bool {
+            return Err(TensorError::argument(op, format!("{edge} does not fit {dtype}")));
+        }
+    }
+    Random::new(shape, dtype, Draw::Integer { low, span: high.wrapping_sub(low) as u64 }, generator)
+}
+
+/// Fills a tensor with draws, and forgets what it came from.
+fn drawn(op: &'static str, input: &Tensor, draw: Draw, generator: Option<&Generator>) -> Result<Tensor> {
+    let dtype = match draw {
+        Draw::Integer { .. } => input.dtype(),
+        _ => floats(op, Some(input.dtype()))?,
+    };
+    assign::to(Some(input), input, &Random::new(input.shape(), dtype, draw, generator)?)
+}
+
+/// A mask that holds with probability `p`.
+pub(super) fn coin(shape: &[usize], p: f64, generator: Option<&Generator>) -> Result<Tensor> {
+    let dtype = if p == 0.0 || p == 1.0 { DType::F32 } else { DType::F64 };
+    Random::new(shape, dtype, UNIT, generator)?.lt(p)
+}
+
+fn probability(op: &'static str, p: f64) -> Result<f64> {
+    if (0.0..=1.0).contains(&p) { Ok(p) } else { Err(TensorError::argument(op, format!("a probability is between 0 and 1, not {p}"))) }
+}
+
+fn permuted(n: i64, generator: Option<&Generator>) -> Result<Tensor> {
+    let n = shape_of("randperm", &[n])?[0];
+    let keys = Random::new(&[n], DType::I64, Draw::Integer { low: i64::MIN, span: 0 }, generator)?;
+    let mut order: Vec<(i64, i64)> = keys.typed::<i64>()?.to_vec()?.into_iter().zip(0..).collect();
+    order.sort_unstable();
+    Ok(Tensor::<i64>::from_vec(order.into_iter().map(|(_, i)| i).collect(), &[n])?.erase().clone())
+}
+
+ops! {
+    [tf] {
+        /// Numbers drawn uniformly from [0, 1).
+        pub fn rand(size: Size<'_>; generator: Option<&Generator> = None::<&Generator>, dtype: Option<DType> = None::<DType>, device: Option<Device> = None::<Device>, requires_grad: bool = false)
+            no_grad "it has no tensor to differentiate by" -> Tensor {
+            made(Random::new(&shape_of("rand", size.0)?, floats("rand", dtype)?, UNIT, generator)?, device, requires_grad)
+        }
+        /// Numbers drawn from the standard normal distribution.
+        pub fn randn(size: Size<'_>; generator: Option<&Generator> = None::<&Generator>, dtype: Option<DType> = None::<DType>, device: Option<Device> = None::<Device>, requires_grad: bool = false)
+            no_grad "it has no tensor to differentiate by" -> Tensor {
+            made(normals("randn", &shape_of("randn", size.0)?, dtype, generator)?, device, requires_grad)
+        }
+        /// Integers drawn uniformly from 0 up to `high`, which is left out.
+        pub fn randint_to as randint(high: i64, size: &[i64]; generator: Option<&Generator> = None::<&Generator>, dtype: Option<DType> = None::<DType>, device: Option<Device> = None::<Device>, requires_grad: bool = false)
+            no_grad "it has no tensor to differentiate by" -> Tensor {
+            randint(0, high, size, generator, dtype, device, requires_grad)
+        }
+        /// Integers drawn uniformly from `low` up to `high`, which is left out.
+        pub fn randint(low: i64, high: i64, size: &[i64]; generator: Option<&Generator> = None::<&Generator>, dtype: Option<DType> = None::<DType>, device: Option<Device> = None::<Device>, requires_grad: bool = false)
+            no_grad "it has no tensor to differentiate by" -> Tensor {
+            let shape = shape_of("randint", size)?;
+            made(integers("randint", low, high, &shape, dtype.unwrap_or(DType::I64), generator)?, device, requires_grad)
+        }
+        /// The integers below `n` in a random order.
+        pub fn randperm(n: i64; generator: Option<&Generator> = None::<&Generator>, dtype: Option<DType> = None::<DType>, device: Option<Device> = None::<Device>, requires_grad: bool = false)
+            no_grad "it has no tensor to differentiate by" -> Tensor {
+            let dtype = dtype.unwrap_or(DType::I64);
+            if !Scalar::from((n - 1).max(0)).fits(dtype) || dtype == DType::Bool {
+                return Err(TensorError::argument("randperm", format!("{n} numbers do not fit {dtype}")));
+            }
+            made(super::to_dtype(&permuted(n, generator)?, dtype)?, device, requires_grad)
+        }
+        /// Numbers drawn uniformly from [0, 1), in the shape and dtype of a tensor unless another dtype is given.
+        pub fn rand_like(input: &Tensor; generator: Option<&Generator> = None::<&Generator>, dtype: Option<DType> = None::<DType>, device: Option<Device> = None::<Device>, requires_grad: bool = false)
+            no_grad "the result does not depend on its input" -> Tensor {
+            let dtype = floats("rand_like", Some(dtype.unwrap_or(input.dtype())))?;
+            made(Random::new(input.shape(), dtype, UNIT, generator)?, device, requires_grad)
+        }
+        /// Numbers drawn from the standard normal distribution, in the shape and dtype of a tensor unless another dtype is given.
+        pub fn randn_like(input: &Tensor; generator: Option<&Generator> = None::<&Generator>, dtype: Option<DType> = None::<DType>, device: Option<Device> = None::<Device>, requires_grad: bool = false)
+            no_grad "the result does not depend on its input" -> Tensor {
+            made(normals("randn_like", input.shape(), Some(dtype.unwrap_or(input.dtype())), generator)?, device, requires_grad)
+        }
+        /// Integers from 0 up to `high`, in the shape and dtype of a tensor unless another dtype is given.
+        pub fn randint_like_to as randint_like(input: &Tensor, high: i64; generator: Option<&Generator> = None::<&Generator>, dtype: Option<DType> = None::<DType>, device: Option<Device> = None::<Device>, requires_grad: bool = false)
+            no_grad "the result does not depend on its input" -> Tensor {
+            randint_like(input, 0, high, generator, dtype, device, requires_grad)
+        }
+        /// Integers from `low` up to `high`, in the shape and dtype of a tensor unless another dtype is given.
+        pub fn randint_like(input: &Tensor, low: i64, high: i64; generator: Option<&Generator> = None::<&Generator>, dtype: Option<DType> = None::<DType>, device: Option<Device> = None::<Device>, requires_grad: bool = false)
+            no_grad "the result does not depend on its input" -> Tensor {
+            made(integers("randint_like", low, high, input.shape(), dtype.unwrap_or(input.dtype()), generator)?, device, requires_grad)
+        }
+    }
+    [tf method] {
+        /// 1 with the probability that each element says, else 0.
+        pub fn bernoulli(input: &Tensor; generator: Option<&Generator> = None::<&Generator>) no_grad "the draw does not change smoothly" -> Tensor {
+            let dtype = floats("bernoulli", Some(input.dtype()))?;
+            let input = input.detach();
+            if !super::all(&input.ge(0)?.mul(&input.le(1)?)?, None, false)?.item()?.as_f64().eq(&1.0) {
+                return Err(TensorError::argument("bernoulli", "probabilities are between 0 and 1"));
+            }
+            let draws = Random::new(input.shape(), DType::F64, UNIT, generator)?;
+            super::to_dtype(&super::lt((&draws).into(), (&input).into())?, dtype)
+        }
+    }
+    [method] {
+        /// Numbers drawn uniformly from [`from`, `to`) in the place of the elements.
+        pub fn uniform_(input: &Tensor, from: f64 = 0.0, to: f64 = 1.0; generator: Option<&Generator> = None::<&Generator>) no_grad "the draw does not depend on what was there" -> Tensor {
+            if from.is_nan() || to.is_nan() || from > to || !(to - from).is_finite() {
+                return Err(TensorError::argument("uniform_", format!("the range is empty or infinite: {from} to {to}")));
+            }
+            drawn("uniform_", input, Draw::Uniform { low: from, high: to }, generator)
+        }
+        /// Normal numbers in the place of the elements.
+        pub fn normal_(input: &Tensor, mean: f64 = 0.0, std: f64 = 1.0; generator: Option<&Generator> = None::<&Generator>) no_grad "the draw does not depend on what was there" -> Tensor {
+            if std.is_nan() || std < 0.0 {
+                return Err(TensorError::argument("normal_", format!("the standard deviation must not be negative: {std}")));
+            }
+            drawn("normal_", input, Draw::Normal { mean, std }, generator)
+        }
+        /// 1 with probability `p`, else 0, in the place of the elements.
+        pub fn bernoulli_(input: &Tensor, p: f64 = 0.5; generator: Option<&Generator> = None::<&Generator>) no_grad "the draw does not depend on what was there" -> Tensor {
+            let coin = coin(input.shape(), probability("bernoulli_", p)?, generator)?;
+            assign::to(Some(input), input, &coin)
+        }
+        /// Integers from `from` up to `to` in the place of the elements; without them, all that the dtype holds exactly.
+        pub fn random_(input: &Tensor, from: i64, to: Option<i64> = None::<i64>; generator: Option<&Generator> = None::<&Generator>) no_grad "the draw does not depend on what was there" -> Tensor {
+            let (low, high) = match to {
+                Some(to) => (from, to),
+                None => (0, from),
+            };
+            let draws = integers("random_", low, high, input.shape(), input.dtype(), generator)?;
+            assign::to(Some(input), input, &draws)
+        }
+        /// As with a range, over all non-negative integers that the dtype holds exactly.
+        pub fn random_all as random_(input: &Tensor; generator: Option<&Generator> = None::<&Generator>) no_grad "the draw does not depend on what was there" -> Tensor {
+            let high = match input.dtype() {
+                DType::Bool => 2,
+                DType::U8 => 1 << 8,
+                DType::I8 => 1 << 7,
+                DType::U16 => 1 << 16,
+                DType::I16 => 1 << 15,
+                DType::F16 => (1 << 11) + 1,
+                DType::BF16 => (1 << 8) + 1,
+                DType::F32 => (1 << 24) + 1,
+                DType::F64 => (1 << 53) + 1,
+                DType::U32 => 1 << 32,
+                DType::I32 => 1 << 31,
+                DType::U64 | DType::I64 => i64::MAX,
+                other => return Err(TensorError::dtype("random_", other)),
+            };
+            random_(input, 0, Some(high), generator)
+        }
+    }
+}
+
+/// Zeros where a coin fell, the rest scaled up: the mask of dropout.
+pub(super) fn dropout_mask(like: &Tensor, p: f64) -> Result<Tensor> {
+    let p = probability("dropout", p)?;
+    if p == 1.0 {
+        return full_of(like.shape(), Scalar::ZERO, like.dtype());
+    }
+    let kept = Random::new(like.shape(), DType::F32, UNIT, None)?.ge(p)?;
+    super::to_dtype(&kept, like.dtype())?.mul(1.0 / (1.0 - p))
+}
+
+const _: () = assert!(GRAIN % 4 == 0);

@@ -1,0 +1,335 @@
+//! Elementwise operations of one tensor: a row each.
+use super::promote::apply_promoted;
+use super::{full_like, to_dtype};
+use crate::cpu::number::{Number, Ordered};
+use crate::cpu::{View, ViewMut, map::map};
+use crate::dtype::{C64, DType, Scalar};
+use crate::error::{Result, TensorError};
+use crate::grad::{self, Back, Slot};
+use crate::op::{Class, Grads, Keep, Meta, Op};
+use crate::tensor::Tensor;
+use crate::{compute_type, ops};
+use smallvec::smallvec;
+use std::borrow::Cow;
+
+/// What a unary operation is, in one place.
+#[derive(Debug)]
+pub struct UnaryRow {
+    name: &'static str,
+    before: Before,
+    result: Outcome,
+    /// `None` where the dtype has no kernel.
+    cpu: fn(DType, &View, &mut ViewMut) -> Option<Result<()>>,
+    keep: &'static [&'static str],
+    vjp: fn(&Back) -> Result<Grads>,
+}
+
+/// What integers become before the operation.
+#[derive(Debug, PartialEq)]
+enum Before {
+    Same,
+    Float,
+}
+
+/// The dtype of the result.
+#[derive(Debug)]
+enum Outcome {
+    Same,
+    Bool,
+    Real,
+}
+
+#[derive(Debug, Clone)]
+struct Unary(&'static UnaryRow);
+
+impl Op for Unary {
+    fn name(&self) -> &'static str {
+        self.0.name
+    }
+    fn class(&self) -> Class {
+        Class::Elementwise
+    }
+    fn infer(&self, inputs: &[&Tensor]) -> Result<Meta> {
+        let (shape, dtype) = inputs[0].meta();
+        let dtype = match self.0.result {
+            Outcome::Same => dtype,
+            Outcome::Bool => DType::Bool,
+            Outcome::Real => dtype.to_real(),
+        };
+        Meta::one(shape, dtype)
+    }
+    fn cpu(&self, inputs: &[View], outs: &mut [ViewMut]) -> Result<()> {
+        let dtype = inputs[0].dtype;
+        (self.0.cpu)(dtype, &inputs[0], &mut outs[0]).unwrap_or_else(|| Err(TensorError::dtype(self.0.name, dtype)))
+    }
+    fn keep(&self, _: &[bool]) -> Keep {
+        self.0.keep.iter().map(|name| slot(name)).collect()
+    }
+    fn vjp(&self, back: &Back) -> Result<Grads> {
+        (self.0.vjp)(back)
+    }
+}
+
+fn slot(name: &str) -> Slot {
+    if name == "out" { Slot::Output(0) } else { Slot::Input(0) }
+}
+
+fn unary(row: &'static UnaryRow, input: &Tensor, target: Option<&Tensor>) -> Result<Tensor> {
+    let x = if row.before == Before::Float && input.dtype().is_integral() {
+        Cow::Owned(to_dtype(input, input.dtype().or_default_float())?)
+    } else {
+        Cow::Borrowed(input)
+    };
+    apply_promoted(&Unary(row), input, &[&x], target)
+}
+
+/// The static part of an operation: what integers become, and the dtype of the result; the kernel on an element, by sets of
+/// dtypes; and the derivative, after the names in brackets that it reads (`out` is the result), which are what is kept.
+macro_rules! unary_row {
+    ($name:ident $row:ident [$($why:literal)?] $before:ident $result:ident
+        { $([$($set:ident)+] $(-> $u:ty)?: |$x:ident| $kernel:expr),+ } $(|$g:ident| [$($k:ident)*] $vjp:expr)?
+    ) => {
+        static $row: UnaryRow = UnaryRow {
+            name: stringify!($name),
+            before: Before::$before,
+            result: Outcome::$result,
+            cpu: |dtype, x, out| {
+                $(
+                    let done = compute_type!(dtype, [$($set)+], T => map(
+                        [x], out, #[inline(always)] |[$x]: [T; 1]| -> unary_row!(@type T $($u)?) { $kernel }
+                    ));
+                    if done.is_some() {
+                        return done;
+                    }
+                )+
+                None
+            },
+            keep: &[$($(stringify!($k)),*)?],
+            vjp: |_back| {
+                $(
+                    let $g = _back.grad()?;
+                    $(let $k = _back.saved(slot(stringify!($k)))?;)*
+                    Ok(smallvec![Some($vjp)])
+                )?
+                $(grad::none(stringify!($name), $why))?
+            },
+        };
+    };
+    (@type $t:ident) => { $t };
+    (@type $t:ident $u:ty) => { $u };
+}
+
+/// Public operations of one tensor and nothing else: a name, the parts of its row, and why it has no derivative if so.
+macro_rules! unary_rows {
+    ($table:ident [$($place:ident)+] $(
+        $(#[doc = $doc:literal])+
+        $name:ident $row:ident ($($spec:tt)*) $(no_grad $why:literal)?;
+    )*) => {
+        $(unary_row!($name $row [$($why)?] $($spec)*);)*
+        pub mod $table {
+            use super::*;
+            ops! {
+                [$($place)+] {$(
+                    $(#[doc = $doc])+
+                    pub fn $name(input: &Tensor) into target $(no_grad $why)? -> Tensor {
+                        unary(&$row, input, target)
+                    }
+                )*}
+            }
+        }
+        pub use $table::*;
+    };
+}
+
+/// The conjugate, which the derivative of a product asks for; free for real numbers.
+pub fn conj(x: &Tensor) -> Result<Tensor> {
+    if x.dtype().is_complex() { unary(&CONJ, x, None) } else { Ok(x.clone()) }
+}
+
+fn zeros(g: &Tensor) -> Result<Tensor> {
+    full_like(g, g.shape(), Scalar::ZERO)
+}
+
+/// `sgn`: the direction of a number, 0 at 0.
+pub(super) fn direction(z: C64) -> C64 {
+    let size = z.norm();
+    if size == 0.0 { C64::new(0.0, 0.0) } else { z / size }
+}
+
+fn complex_expm1(z: C64) -> C64 {
+    let half = (z.im / 2.0).sin();
+    C64::new(z.re.exp_m1() * z.im.cos() - 2.0 * half * half, z.re.exp() * z.im.sin())
+}
+
+fn complex_log1p(z: C64) -> C64 {
+    C64::new(0.5 * (2.0 * z.re + z.re * z.re + z.im * z.im).ln_1p(), z.im.atan2(1.0 + z.re))
+}
+
+/// Functions of the C library that Rust's floats lack.
+pub(super) trait Special: Copy {
+    fn error_function(self) -> Self;
+}
+impl Special for f32 {
+    fn error_function(self) -> Self {
+        libm::erff(self)
+    }
+}
+impl Special for f64 {
+    fn error_function(self) -> Self {
+        libm::erf(self)
+    }
+}
+
+unary_rows! { math [tf method]
+    /// Each element with its sign changed.
+    neg NEG (Same Same { [int float complex]: |x| x.negated() } |g| [] g.neg()?);
+    /// The absolute value of each element; of a complex number, its length.
+    abs ABS (Same Real { [int float]: |x| x.absolute(), [complex] -> f64: |z| z.norm() } |g| [x] abs_vjp(g, x)?);
+    /// 1, 0 or -1: the sign of each element.
+    sign SIGN (Same Same { [int float]: |x| x.signum0(), [bool]: |x| x } |g| [] zeros(g)?);
+    /// The direction of each element: its sign, or `x / |x|` of a complex number; 0 at 0.
+    sgn SGN (Same Same { [int float]: |x| x.signum0(), [bool]: |x| x, [complex]: |z| direction(z) } |g| [x out] sgn_vjp(g, x, out)?);
+    /// `1 / input`.
+    reciprocal RECIPROCAL (Float Same { [float]: |x| 1.0 / x, [complex]: |z| z.inv() }
+        |g| [out] g.mul(&conj(&out.mul(out)?)?)?.neg()?);
+    /// The square root of each element.
+    sqrt SQRT (Float Same { [float complex]: |x| x.sqrt() } |g| [out] g.div(&conj(&out.mul(2.0)?)?)?);
+    /// `1 / sqrt(input)`.
+    rsqrt RSQRT (Float Same { [float]: |x| 1.0 / x.sqrt(), [complex]: |z| z.sqrt().inv() }
+        |g| [out] g.mul(-0.5)?.mul(&conj(&out.mul(out)?.mul(out)?)?)?);
+    /// The exponential of each element.
+    exp EXP (Float Same { [float complex]: |x| x.exp() } |g| [out] g.mul(&conj(out)?)?);
+    /// `exp(input) - 1`, exact near 0.
+    expm1 EXPM1 (Float Same { [float]: |x| x.exp_m1(), [complex]: |z| complex_expm1(z) } |g| [out] g.mul(&conj(&out.add(1.0)?)?)?);
+    /// The natural logarithm of each element.
+    log LOG (Float Same { [float complex]: |x| x.ln() } |g| [x] g.div(&conj(x)?)?);
+    /// `log(1 + input)`, exact near 0.
+    log1p LOG1P (Float Same { [float]: |x| x.ln_1p(), [complex]: |z| complex_log1p(z) } |g| [x] g.div(&conj(&x.add(1.0)?)?)?);
+    /// The sine of each element, in radians.
+    sin SIN (Float Same { [float complex]: |x| x.sin() } |g| [x] g.mul(&conj(&x.cos()?)?)?);
+    /// The cosine of each element, in radians.
+    cos COS (Float Same { [float complex]: |x| x.cos() } |g| [x] g.mul(&conj(&x.sin()?)?)?.neg()?);
+    /// The hyperbolic tangent of each element.
+    tanh TANH (Float Same { [float complex]: |x| x.tanh() } |g| [out] g.mul(&conj(&out.mul(out)?.neg()?.add(1.0)?)?)?);
+    /// `1 / (1 + exp(-input))`.
+    sigmoid SIGMOID (Float Same { [float]: |x| 1.0 / (1.0 + (-x).exp()), [complex]: |z| ((-z).exp() + 1.0).inv() }
+        |g| [out] g.mul(&conj(&out.neg()?.add(1.0)?.mul(out)?)?)?);
+    /// The error function of each element.
+    erf ERF (Float Same { [float]: |x| x.error_function() }
+        |g| [x] g.mul(&x.mul(x)?.neg()?.exp()?.mul(std::f64::consts::FRAC_2_SQRT_PI)?)?);
+    /// `max(input, 0)`.
+    relu RELU (Same Same { [int float]: |x| if x < T::default() { T::default() } else { x } } |g| [out] g.mul(&out.gt(0)?.to_dtype(g.dtype())?)?);
+    /// The largest integer that is not above each element.
+    floor FLOOR (Same Same { [float]: |x| x.floor(), [int]: |x| x } |g| [] zeros(g)?);
+    /// The smallest integer that is not below each element.
+    ceil CEIL (Same Same { [float]: |x| x.ceil(), [int]: |x| x } |g| [] zeros(g)?);
+    /// Each element without its fraction.
+    trunc TRUNC (Same Same { [float]: |x| x.trunc(), [int]: |x| x } |g| [] zeros(g)?);
+    /// Each element with its imaginary part's sign changed; real ones stay.
+    conj_physical CONJ (Same Same { [complex]: |z| z.conj(), [int float bool]: |x| x } |g| [] conj(g)?);
+}
+
+unary_rows! { predicates [tf method]
+    /// Where an element is not a number.
+    isnan ISNAN (Same Bool { [float] -> bool: |x| x.is_nan(), [complex] -> bool: |z| z.is_nan(), [int bool] -> bool: |_x| false }) no_grad "the result is boolean";
+    /// Where an element is infinite.
+    isinf ISINF (Same Bool { [float] -> bool: |x| x.is_infinite(), [complex] -> bool: |z| z.is_infinite(), [int bool] -> bool: |_x| false }) no_grad "the result is boolean";
+    /// Where an element is neither infinite nor not a number.
+    isfinite ISFINITE (Same Bool { [float] -> bool: |x| x.is_finite(), [complex] -> bool: |z| z.is_finite(), [int bool] -> bool: |_x| true }) no_grad "the result is boolean";
+    /// Where an element is zero.
+    logical_not LOGICAL_NOT (Same Bool { [float int complex] -> bool: |x| x == T::default(), [bool]: |x| !x }) no_grad "the result is boolean";
+    /// Each bit turned round.
+    bitwise_not BITWISE_NOT (Same Same { [int bool]: |x| !x }) no_grad "integers have no derivative";
+}
+
+unary_row!(silu SILU [] Same Same { [float]: |x| x / (1.0 + (-x).exp()), [complex]: |z| z * ((-z).exp() + 1.0).inv() }
+    |g| [x] silu_vjp(g, x)?);
+unary_row!(gelu GELU [] Same Same { [float]: |x| x * 0.5 * (1.0 + (x * std::f64::consts::FRAC_1_SQRT_2 as T).error_function()) }
+    |g| [x] gelu_vjp(g, x)?);
+unary_row!(gelu GELU_TANH [] Same Same { [float]: |x| 0.5 * x * (1.0 + (GELU_SCALE as T * (x + GELU_CUBE as T * x * x * x)).tanh()) }
+    |g| [x] gelu_tanh_vjp(g, x)?);
+
+/// sqrt(2 / pi), and the factor of the cube, of Hendrycks and Gimpel's approximation.
+const GELU_SCALE: f64 = 0.797_884_560_802_865_4;
+const GELU_CUBE: f64 = 0.044_715;
+
+fn abs_vjp(g: &Tensor, x: &Tensor) -> Result<Tensor> {
+    g.mul(&sgn(x)?)
+}
+
+/// The direction turns with the number, and does not change along it: of a real number, nowhere.
+fn sgn_vjp(g: &Tensor, x: &Tensor, out: &Tensor) -> Result<Tensor> {
+    if !x.dtype().is_complex() {
+        return zeros(g);
+    }
+    // g / |x| less its part along the direction: (g - s * Re(g * conj(s))) / |x|, and 0 at 0.
+    let along = to_dtype(&to_dtype(&g.mul(&conj(out)?)?, x.dtype().to_real())?, x.dtype())?;
+    let size = x.abs()?;
+    let turned = g.sub(&out.mul(&along)?)?.div(&size)?;
+    super::select::where_(&size.eq(0)?, Scalar::ZERO.into(), (&turned).into())
+}
+
+fn silu_vjp(g: &Tensor, x: &Tensor) -> Result<Tensor> {
+    let s = x.sigmoid()?;
+    g.mul(&conj(&s.neg()?.add(1.0)?.mul(x)?.add(1.0)?.mul(&s)?)?)
+}
+
+fn gelu_vjp(g: &Tensor, x: &Tensor) -> Result<Tensor> {
+    let cdf = x.mul(std::f64::consts::FRAC_1_SQRT_2)?.erf()?.add(1.0)?.mul(0.5)?;
+    // 1 / sqrt(2 pi)
+    let pdf = x.mul(x)?.mul(-0.5)?.exp()?.mul(0.398_942_280_401_432_7)?;
+    g.mul(&x.mul(&pdf)?.add(&cdf)?)
+}
+
+fn gelu_tanh_vjp(g: &Tensor, x: &Tensor) -> Result<Tensor> {
+    let square = x.mul(x)?;
+    let t = square.mul(GELU_CUBE)?.add(1.0)?.mul(x)?.mul(GELU_SCALE)?.tanh()?;
+    let slope = square.mul(3.0 * GELU_CUBE)?.add(1.0)?.mul(GELU_SCALE)?;
+    let bend = t.mul(&t)?.neg()?.add(1.0)?.mul(&slope)?.mul(x)?;
+    g.mul(&t.add(1.0)?.add(&bend)?.mul(0.5)?)
+}
+
+pub mod activations {
+    use super::*;
+    ops! {
+        [nn] {
+            /// `x * sigmoid(x)` for each element.
+            pub fn silu(input: &Tensor, inplace: bool = false) into target -> Tensor {
+                unary(&SILU, input, if inplace { Some(input) } else { target })
+            }
+            /// `x * P(X <= x)` for a standard normal X, or with `approximate="tanh"` its approximation by tanh.
+            pub fn gelu(input: &Tensor; approximate: &str = "none") into target -> Tensor {
+                match approximate {
+                    "none" => unary(&GELU, input, target),
+                    "tanh" => unary(&GELU_TANH, input, target),
+                    other => Err(TensorError::argument("gelu", format!("approximate must be 'none' or 'tanh', not '{other}'"))),
+                }
+            }
+        }
+        [tf method] {
+            /// Each element to the power of two.
+            pub fn square(input: &Tensor) into target -> Tensor {
+                super::super::pow::to(target, input.into(), Scalar::Int(2).into())
+            }
+            /// Each element rounded to `decimals` places, halves to the even neighbour.
+            pub fn round(input: &Tensor; decimals: i64 = 0) into target -> Tensor {
+                if decimals == 0 {
+                    return unary(&ROUND, input, target);
+                }
+                if !input.dtype().is_float() {
+                    return Err(TensorError::unsupported("round", format!("decimals and dtype {}", input.dtype())));
+                }
+                let scale = 10f64.powi(i32::try_from(decimals.abs()).unwrap_or(i32::MAX));
+                let scaled = if decimals > 0 { input.mul(scale)? } else { input.div(scale)? };
+                let rounded = round(&scaled, 0)?;
+                let result = if decimals > 0 { rounded.div(scale)? } else { rounded.mul(scale)? };
+                match target {
+                    Some(target) => super::super::promote::written("round", target, &result),
+                    None => Ok(result),
+                }
+            }
+        }
+    }
+}
+pub use activations::*;
+unary_row!(round ROUND [] Same Same { [float]: |x| x.round_ties_even(), [int]: |x| x } |g| [] zeros(g)?);

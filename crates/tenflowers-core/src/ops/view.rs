@@ -1,0 +1,491 @@
+//! Other looks at the same elements.
+use super::cast::{assign, copy};
+use super::create::full_like;
+use super::reduce::sum_to;
+use crate::cpu::{View, ViewMut};
+use crate::dtype::Scalar;
+use crate::error::{Result, TensorError};
+use crate::grad::{self, Back, Node};
+use crate::layout::{Layout, Shape, Strides, axes, axis, broadcast, checked_numel, shape_of};
+use crate::op::{Grads, Keep, Meta, Op, apply};
+use crate::ops;
+use crate::schema::Size;
+use crate::tensor::Tensor;
+use smallvec::{SmallVec, smallvec};
+
+/// One row a view: how it looks at its input's elements, and its derivative.
+macro_rules! views {
+    ($($(#[doc = $doc:literal])+ $op:ident($($field:ident: $t:ty),*) $name:literal:
+        |$s:ident, $layout:ident| $infer:expr; |$s2:ident, $back:ident| $vjp:expr;)*
+    ) => {$(
+        $(#[doc = $doc])+
+        #[derive(Debug, Clone)]
+        struct $op { $($field: $t),* }
+        impl Op for $op {
+            fn name(&self) -> &'static str {
+                $name
+            }
+            fn infer(&self, inputs: &[&Tensor]) -> Result<Meta> {
+                let $s = self;
+                #[allow(unused_assignments)] // where the new layout owes nothing to the old one
+                let mut $layout = inputs[0].layout().clone();
+                $infer;
+                Ok(Meta::View($layout))
+            }
+            fn cpu(&self, _: &[View], _: &mut [ViewMut]) -> Result<()> {
+                Err(TensorError::unsupported($name, "a kernel: it is a view"))
+            }
+            fn keep(&self, _: &[bool]) -> Keep {
+                Keep::new()
+            }
+            fn vjp(&self, $back: &Back) -> Result<Grads> {
+                let $s2 = self;
+                Ok(smallvec![Some($vjp)])
+            }
+        }
+    )*};
+}
+
+views! {
+    /// Two dimensions swapped.
+    Transpose(a: usize, b: usize) "transpose": |s, layout| layout.swap(s.a, s.b); |s, back| apply(s, &[back.grad()?])?;
+
+    /// The dimensions in another order.
+    Permute(dims: Shape) "permute": |s, layout| {
+        let old = layout.clone();
+        for (i, &d) in s.dims.iter().enumerate() {
+            (layout.shape[i], layout.strides[i]) = (old.shape[d], old.strides[d]);
+        }
+    }; |s, back| {
+        let mut inverse = s.dims.clone();
+        s.dims.iter().enumerate().for_each(|(i, &d)| inverse[d] = i);
+        apply(&Permute { dims: inverse }, &[back.grad()?])?
+    };
+
+    /// Dimensions widened by repeating what is there.
+    Expand(to: Shape) "expand": |s, layout| layout = layout.broadcast_to(&s.to);
+        |_s, back| sum_to(back.grad()?, back.shape(0))?;
+
+    /// The same elements in the same order under another shape.
+    Reshape(to: Shape) "view": |s, layout| {
+        let Some(to) = layout.reshaped(&s.to) else {
+            let what = "the strides of the tensor do not allow a view of that shape; use reshape";
+            return Err(TensorError::shape("view", what, &layout.shape, &s.to));
+        };
+        layout = to;
+    }; |_s, back| reshape_to(back.grad()?, back.shape(0))?;
+
+    /// Some indices of a dimension, `step` apart.
+    Narrow(dim: usize, start: usize, length: usize, step: isize) "slice":
+        |s, layout| layout = layout.narrow(s.dim, s.start, s.length, s.step);
+        |s, back| embed(s, back)?;
+
+    /// One index of a dimension, which is dropped.
+    Select(dim: usize, index: usize) "select": |s, layout| layout = layout.select(s.dim, s.index);
+        |s, back| embed(s, back)?;
+
+    /// The diagonal of two dimensions, as the last one.
+    Diagonal(a: usize, b: usize, row: usize, column: usize, length: usize) "diagonal": |s, layout| {
+        let stride = layout.strides[s.a] + layout.strides[s.b];
+        if s.length > 0 {
+            let start = s.row as isize * layout.strides[s.a] + s.column as isize * layout.strides[s.b];
+            layout.offset = (layout.offset as isize + start) as usize;
+        }
+        for d in [s.a.max(s.b), s.a.min(s.b)] {
+            layout.shape.remove(d);
+            layout.strides.remove(d);
+        }
+        layout.shape.push(s.length);
+        layout.strides.push(stride);
+    }; |s, back| embed(s, back)?;
+
+    /// Any look at the elements of the storage that `from` is a look at.
+    AsStrided(to: Layout, from: Layout) "as_strided": |s, layout| layout = s.to.clone();
+        |s, back| as_strided_vjp(s, back.grad()?)?;
+}
+
+/// The derivative of looking at distinct elements: the gradient in their place, zero elsewhere.
+fn embed(op: &dyn Op, back: &Back) -> Result<Tensor> {
+    let all = full_like(back.grad()?, back.shape(0), Scalar::ZERO)?;
+    let view = apply(op, &[&all])?;
+    assign::to(Some(&view), &view, back.grad()?)?;
+    Ok(all)
+}
+
+/// By way of the storage: every element of the look adds its gradient to the place that it reads.
+fn as_strided_vjp(op: &AsStrided, g: &Tensor) -> Result<Tensor> {
+    let reach = |l: &Layout| l.reach().map_or(0, |(_, high)| high as usize + 1);
+    let size = reach(&op.to).max(reach(&op.from));
+    let places = super::arange(Scalar::ZERO, (size as i64).into(), Scalar::ONE, None, None, false)?;
+    let look = |t: &Tensor, to: &Layout| apply(&AsStrided { to: to.clone(), from: t.layout().clone() }, &[t]);
+    let index = reshape_to(&look(&places, &op.to)?, &[op.to.numel()])?;
+    let flat = full_like(g, &[size], Scalar::ZERO)?;
+    let storage = super::scatter_add(&flat, 0, &index, &reshape_to(g, &[op.to.numel()])?)?;
+    look(&storage, &op.from)
+}
+
+/// Pieces of a tensor along a dimension, which share this as their history, so that their gradients meet in one `cat`.
+#[derive(Debug, Clone)]
+struct Split {
+    dim: usize,
+    /// Whether the pieces have lost the dimension.
+    unbound: bool,
+}
+
+impl Op for Split {
+    fn name(&self) -> &'static str {
+        if self.unbound { "unbind" } else { "split" }
+    }
+    fn infer(&self, _: &[&Tensor]) -> Result<Meta> {
+        Err(TensorError::unsupported(self.name(), "a second run: it is history only"))
+    }
+    fn cpu(&self, _: &[View], _: &mut [ViewMut]) -> Result<()> {
+        Err(TensorError::unsupported(self.name(), "a second run: it is history only"))
+    }
+    fn keep(&self, _: &[bool]) -> Keep {
+        Keep::new()
+    }
+    fn vjp(&self, back: &Back) -> Result<Grads> {
+        let pieces = back.pieces(|shape, dtype| super::full_of(shape, Scalar::ZERO, dtype))?;
+        let dim = self.dim as i64;
+        Ok(smallvec![Some(if self.unbound { super::stack(&pieces, dim)? } else { super::cat(&pieces, dim)? })])
+    }
+}
+
+fn pieces(input: &Tensor, op: Split, views: impl Iterator<Item = Result<Tensor>>) -> Result<Vec<Tensor>> {
+    let pieces = views.collect::<Result<Vec<_>>>()?;
+    // Where the base is written later, each piece makes its history anew by its own view.
+    if grad::is_enabled()
+        && let Some(edge) = input.edge()
+        && let Some(of) = input.base().edge().map(|e| e.number())
+        && pieces.len() > 1
+    {
+        let node = Node::new(std::sync::Arc::new(op), smallvec![Some(edge)], vec![], pieces.iter().map(Tensor::meta).collect());
+        for (i, piece) in pieces.iter().enumerate() {
+            piece.set_history(node.clone(), i as u32, of);
+        }
+    }
+    Ok(pieces)
+}
+
+pub(super) fn expand_to(input: &Tensor, shape: &[usize]) -> Result<Tensor> {
+    if input.shape() == shape { Ok(input.clone()) } else { apply(&Expand { to: shape.into() }, &[input]) }
+}
+
+/// The same elements under another shape of as many: a view where strides allow, otherwise of a copy.
+pub fn reshape_to(input: &Tensor, shape: &[usize]) -> Result<Tensor> {
+    if input.shape() == shape {
+        return Ok(input.clone());
+    }
+    let op = Reshape { to: shape.into() };
+    if input.layout().reshaped(shape).is_some() { apply(&op, &[input]) } else { apply(&op, &[&copy(input)?]) }
+}
+
+pub(super) fn permute_to(input: &Tensor, dims: &[usize]) -> Result<Tensor> {
+    apply(&Permute { dims: dims.into() }, &[input])
+}
+
+/// Indices `start`, `start + step`, … of a dimension; the step may be negative.
+pub(super) fn slice_to(input: &Tensor, dim: usize, start: usize, length: usize, step: isize) -> Result<Tensor> {
+    apply(&Narrow { dim, start, length, step }, &[input])
+}
+
+pub(super) fn select_to(input: &Tensor, dim: usize, index: usize) -> Result<Tensor> {
+    apply(&Select { dim, index }, &[input])
+}
+
+/// Another tensor of the same elements.
+pub(super) fn alias(input: &Tensor) -> Result<Tensor> {
+    apply(&Reshape { to: input.shape().into() }, &[input])
+}
+
+/// A shape as users give it, one size of which may be -1.
+fn inferred(op: &'static str, input: &Tensor, sizes: &[i64]) -> Result<Shape> {
+    let numel = input.numel();
+    let mismatch = || {
+        let what = format!("shape {sizes:?} does not hold the {numel} elements of a tensor of shape {:?}", input.shape());
+        TensorError::argument(op, what)
+    };
+    let unknown = sizes.iter().filter(|&&n| n == -1).count();
+    if unknown > 1 {
+        return Err(TensorError::argument(op, format!("only one size can be -1, not {unknown}: {sizes:?}")));
+    }
+    let known: SmallVec<[i64; 6]> = sizes.iter().map(|&n| if n == -1 { 1 } else { n }).collect();
+    let mut shape = shape_of(op, &known)?;
+    let product = checked_numel(&shape)?;
+    if let Some(at) = sizes.iter().position(|&n| n == -1) {
+        if product == 0 || numel % product != 0 {
+            return Err(mismatch());
+        }
+        shape[at] = numel / product;
+    } else if product != numel {
+        return Err(mismatch());
+    }
+    Ok(shape)
+}
+
+fn expanded(input: &Tensor, sizes: &[i64]) -> Result<Tensor> {
+    let (from, what) = (input.shape(), "the sizes must be those of the tensor where it has not 1, or -1");
+    let wrong = || TensorError::argument("expand", format!("{what}: {sizes:?} for a tensor of shape {from:?}"));
+    let lead = sizes.len().checked_sub(from.len()).ok_or_else(wrong)?;
+    let filled: SmallVec<[i64; 6]> =
+        sizes.iter().enumerate().map(|(i, &n)| if n == -1 && i >= lead { from[i - lead] as i64 } else { n }).collect();
+    let to = shape_of("expand", &filled)?;
+    if broadcast("expand", from, &to).ok().as_deref() != Some(&to[..]) {
+        return Err(wrong());
+    }
+    apply(&Expand { to }, &[input])
+}
+
+fn squeezed(input: &Tensor, dims: &[usize]) -> Result<Tensor> {
+    let left = (0..input.rank()).filter(|d| !(dims.contains(d) && input.shape()[*d] == 1));
+    let shape: Shape = left.map(|d| input.shape()[d]).collect();
+    apply(&Reshape { to: shape }, &[input])
+}
+
+fn check_strides(op: &'static str, input: &Tensor, layout: &Layout) -> Result<()> {
+    let room = input.storage().len() / input.dtype().size();
+    match layout.reach() {
+        Some((low, high)) if low < 0 || high as usize >= room => {
+            let what = format!(
+                "size {:?}, stride {:?} and offset {} reach element {high} of a storage of {room}",
+                &layout.shape[..],
+                &layout.strides[..],
+                layout.offset
+            );
+            Err(TensorError::argument(op, what))
+        }
+        _ => Ok(()),
+    }
+}
+
+ops! {
+    [tf method] {
+        /// The same elements with two dimensions swapped. Shares memory with `input`.
+        pub fn transpose(input: &Tensor, dim0: i64, dim1: i64) -> Tensor {
+            let rank = input.rank();
+            let (a, b) = (axis("transpose", dim0, rank)?, axis("transpose", dim1, rank)?);
+            if rank == 0 { apply(&Reshape { to: smallvec![] }, &[input]) } else { apply(&Transpose { a, b }, &[input]) }
+        }
+        /// The same elements with the dimensions in another order. Shares memory with `input`.
+        pub fn permute(input: &Tensor, dims: Size<'_>) -> Tensor {
+            let found = axes("permute", dims.0, input.rank())?;
+            if found.len() != input.rank() || dims.0.len() != input.rank() {
+                let what = format!("{} dimensions cannot be put in the order {:?}", input.rank(), dims.0);
+                return Err(TensorError::argument("permute", what));
+            }
+            apply(&Permute { dims: found }, &[input])
+        }
+        /// A matrix with its rows as columns; fewer dimensions stay. Shares memory with `input`.
+        pub fn t(input: &Tensor) -> Tensor {
+            match input.rank() {
+                0 | 1 => apply(&Reshape { to: input.shape().into() }, &[input]),
+                2 => apply(&Transpose { a: 0, b: 1 }, &[input]),
+                rank => Err(TensorError::argument("t", format!("a tensor of at most 2 dimensions is needed, not {rank}"))),
+            }
+        }
+        /// The same elements under another shape, one size of which may be -1: a view where strides allow, else a copy.
+        pub fn reshape(input: &Tensor, shape: Size<'_>) -> Tensor {
+            let to = inferred("reshape", input, shape.0)?;
+            if to[..] == *input.shape() { apply(&Reshape { to }, &[input]) } else { reshape_to(input, &to) }
+        }
+        /// Without the dimensions of size 1. Shares memory with `input`.
+        pub fn squeeze(input: &Tensor) -> Tensor {
+            squeezed(input, &(0..input.rank()).collect::<Vec<_>>())
+        }
+        /// Without the dimensions named, where they have size 1. Shares memory with `input`.
+        pub fn squeeze_dim as squeeze(input: &Tensor, dim: &[i64]) -> Tensor {
+            squeezed(input, &axes("squeeze", dim, input.rank())?)
+        }
+        /// With a dimension of size 1 at `dim`. Shares memory with `input`.
+        pub fn unsqueeze(input: &Tensor, dim: i64) -> Tensor {
+            let at = axis("unsqueeze", dim, input.rank() + 1)?;
+            let mut to: Shape = input.shape().into();
+            to.insert(at, 1);
+            apply(&Reshape { to }, &[input])
+        }
+        /// Dimensions `start_dim` to `end_dim` as one: a view where strides allow, else a copy.
+        pub fn flatten(input: &Tensor, start_dim: i64 = 0, end_dim: i64 = -1) -> Tensor {
+            let rank = input.rank();
+            let (from, to) = (axis("flatten", start_dim, rank)?, axis("flatten", end_dim, rank)?);
+            if from > to {
+                let what = format!("start_dim {start_dim} comes after end_dim {end_dim}");
+                return Err(TensorError::argument("flatten", what));
+            }
+            if rank == 0 {
+                return reshape_to(input, &[1]);
+            }
+            let shape = input.shape();
+            let mut flat: Shape = shape[..from].into();
+            flat.push(shape[from..=to].iter().product());
+            flat.extend_from_slice(&shape[to + 1..]);
+            reshape_to(input, &flat)
+        }
+        /// `length` indices of `dim` from `start` on. Shares memory with `input`.
+        pub fn narrow(input: &Tensor, dim: i64, start: i64, length: i64) -> Tensor {
+            if input.rank() == 0 {
+                return Err(TensorError::argument("narrow", "a tensor of no dimensions has none to narrow"));
+            }
+            let dim = axis("narrow", dim, input.rank())?;
+            let size = input.shape()[dim] as i64;
+            let first = if start < 0 { start.wrapping_add(size) } else { start };
+            if !(0..=size).contains(&first) {
+                return Err(TensorError::Index { op: "narrow", index: start, dim, size: size as usize });
+            }
+            if length < 0 || length > size - first {
+                let what = format!("length {length} from {start} on does not lie in dimension {dim} of size {size}");
+                return Err(TensorError::argument("narrow", what));
+            }
+            slice_to(input, dim, first as usize, length as usize, 1)
+        }
+        /// The tensor that holds the start of [`narrow`](narrow).
+        pub fn narrow_at as narrow(input: &Tensor, dim: i64, start: &Tensor, length: i64) -> Tensor {
+            if start.rank() > 0 || !start.dtype().is_integral() {
+                return Err(TensorError::argument("narrow", "start must be an integer or an integer tensor of no dimensions"));
+            }
+            narrow(input, dim, start.item()?.as_int() as i64, length)
+        }
+        /// One index of `dim`, which is dropped. Shares memory with `input`.
+        pub fn select(input: &Tensor, dim: i64, index: i64) -> Tensor {
+            if input.rank() == 0 {
+                return Err(TensorError::Axis { op: "select", axis: dim, rank: 0 });
+            }
+            let dim = axis("select", dim, input.rank())?;
+            let size = input.shape()[dim];
+            let at = if index < 0 { index.wrapping_add(size as i64) } else { index };
+            if !(0..size as i64).contains(&at) {
+                return Err(TensorError::Index { op: "select", index, dim, size });
+            }
+            select_to(input, dim, at as usize)
+        }
+        /// The diagonal of two dimensions, `offset` above the main one, as the last dimension. Shares memory with `input`.
+        pub fn diagonal(input: &Tensor, offset: i64 = 0, dim1: i64 = 0, dim2: i64 = 1) -> Tensor {
+            let rank = input.rank();
+            if rank < 2 {
+                return Err(TensorError::Axis { op: "diagonal", axis: dim2, rank });
+            }
+            let (a, b) = (axis("diagonal", dim1, rank)?, axis("diagonal", dim2, rank)?);
+            if a == b {
+                return Err(TensorError::argument("diagonal", format!("dim1 and dim2 are one dimension: {dim1}, {dim2}")));
+            }
+            let (rows, columns) = (input.shape()[a] as i64, input.shape()[b] as i64);
+            let (row, column) = (offset.saturating_neg().max(0), offset.max(0));
+            let length = (rows.saturating_sub(row)).min(columns.saturating_sub(column)).max(0) as usize;
+            apply(&Diagonal { a, b, row: row as usize, column: column as usize, length }, &[input])
+        }
+        /// The slices along `dim`, each without it. They share memory with `input`.
+        pub fn unbind(input: &Tensor, dim: i64 = 0) -> Vec<Tensor> {
+            if input.rank() == 0 {
+                return Err(TensorError::Axis { op: "unbind", axis: dim, rank: 0 });
+            }
+            let dim = axis("unbind", dim, input.rank())?;
+            pieces(input, Split { dim, unbound: true }, (0..input.shape()[dim]).map(|i| select_to(input, dim, i)))
+        }
+        /// Pieces of `split_size` along `dim`, the last of which may be smaller. They share memory with `input`.
+        pub fn split(input: &Tensor, split_size: i64, dim: i64 = 0) -> Vec<Tensor> {
+            if input.rank() == 0 {
+                return Err(TensorError::argument("split", "a tensor of no dimensions cannot be split"));
+            }
+            let d = axis("split", dim, input.rank())?;
+            let size = input.shape()[d] as i64;
+            if split_size < 0 || split_size == 0 && size > 0 {
+                return Err(TensorError::argument("split", format!("split_size must be positive, not {split_size}")));
+            }
+            let mut sizes: Vec<i64> = vec![];
+            if size == 0 {
+                sizes.push(0);
+            } else {
+                sizes.resize((size / split_size) as usize, split_size);
+                sizes.extend(Some(size % split_size).filter(|&n| n > 0));
+            }
+            split_sizes(input, &sizes, dim)
+        }
+        /// Pieces of the sizes given along `dim`. They share memory with `input`.
+        pub fn split_sizes as split(input: &Tensor, split_size: &[i64], dim: i64 = 0) -> Vec<Tensor> {
+            if input.rank() == 0 {
+                return Err(TensorError::argument("split", "a tensor of no dimensions cannot be split"));
+            }
+            let d = axis("split", dim, input.rank())?;
+            let sizes = shape_of("split", split_size).map_err(|_| {
+                TensorError::argument("split", format!("sizes must not be negative: {split_size:?}"))
+            })?;
+            let total = split_size.iter().try_fold(0i64, |a, &n| a.checked_add(n));
+            if total != Some(input.shape()[d] as i64) {
+                let what = format!("sizes {split_size:?} do not sum to the {} of dimension {d}", input.shape()[d]);
+                return Err(TensorError::argument("split", what));
+            }
+            let mut start = 0;
+            let parts = sizes.iter().map(|&n| {
+                start += n;
+                slice_to(input, d, start - n, n, 1)
+            });
+            pieces(input, Split { dim: d, unbound: false }, parts)
+        }
+        /// At most `chunks` pieces of one size along `dim`, the last of which may be smaller. They share memory with `input`.
+        pub fn chunk(input: &Tensor, chunks: i64, dim: i64 = 0) -> Vec<Tensor> {
+            if input.rank() == 0 {
+                return Err(TensorError::argument("chunk", "a tensor of no dimensions cannot be split"));
+            }
+            if chunks <= 0 {
+                return Err(TensorError::argument("chunk", format!("chunks must be positive, not {chunks}")));
+            }
+            let size = input.shape()[axis("chunk", dim, input.rank())?] as i64;
+            if size == 0 {
+                return split_sizes(input, &vec![0; chunks as usize], dim);
+            }
+            split(input, (size + chunks - 1) / chunks, dim)
+        }
+        /// A look at the storage of the tensor by size, stride and offset, in elements. Shares memory with `input`.
+        pub fn as_strided(input: &Tensor, size: &[i64], stride: &[i64], storage_offset: Option<i64> = None::<i64>) -> Tensor {
+            if size.len() != stride.len() {
+                let what = format!("{} sizes and {} strides", size.len(), stride.len());
+                return Err(TensorError::argument("as_strided", what));
+            }
+            if let Some(&s) = stride.iter().find(|&&s| s < 0) {
+                return Err(TensorError::argument("as_strided", format!("strides must not be negative: {s} in {stride:?}")));
+            }
+            let offset = storage_offset.unwrap_or(input.layout().offset as i64);
+            let Ok(offset) = usize::try_from(offset) else {
+                return Err(TensorError::argument("as_strided", format!("the offset must not be negative: {offset}")));
+            };
+            let strides: Strides = stride.iter().map(|&s| s as isize).collect();
+            let far = |(&n, &s): (&i64, &i64)| n.saturating_mul(s) < 1 << 48;
+            if !size.iter().zip(stride).all(far) || offset >= 1 << 48 {
+                return Err(TensorError::argument("as_strided", format!("size {size:?} and stride {stride:?} reach too far")));
+            }
+            let to = Layout { shape: shape_of("as_strided", size)?, strides, offset };
+            check_strides("as_strided", input, &to)?;
+            apply(&AsStrided { to, from: input.layout().clone() }, &[input])
+        }
+    }
+    [method] {
+        /// The same elements under another shape, one size of which may be -1. Shares memory with `input`.
+        pub fn view(input: &Tensor, size: Size<'_>) -> Tensor {
+            apply(&Reshape { to: inferred("view", input, size.0)? }, &[input])
+        }
+        /// The tensor under the shape of another one. Shares memory with `input`.
+        pub fn view_as(input: &Tensor, other: &Tensor) -> Tensor {
+            view(input, Size(&sizes(other)))
+        }
+        /// The tensor under the shape of another one: a view where strides allow, else a copy.
+        pub fn reshape_as(input: &Tensor, other: &Tensor) -> Tensor {
+            reshape(input, Size(&sizes(other)))
+        }
+        /// Dimensions of size 1 widened to the sizes given; -1 keeps one. Shares memory with `input`.
+        pub fn expand(input: &Tensor, size: Size<'_>) -> Tensor {
+            expanded(input, size.0)
+        }
+        /// The tensor widened to the shape of another one. Shares memory with `input`.
+        pub fn expand_as(input: &Tensor, other: &Tensor) -> Tensor {
+            expanded(input, &sizes(other))
+        }
+        /// The elements without history. Shares memory with `input`.
+        pub fn detach(input: &Tensor) no_grad "it is there to have none" -> Tensor {
+            Ok(input.detach())
+        }
+    }
+}
+
+fn sizes(t: &Tensor) -> SmallVec<[i64; 6]> {
+    t.shape().iter().map(|&n| n as i64).collect()
+}

@@ -1,0 +1,111 @@
+//! The bytes that tensors look at, with their lock and version.
+use crate::cpu::alloc::Block;
+use crate::error::Result;
+use crate::host;
+use smallvec::SmallVec;
+use std::any::Any;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
+
+/// Bytes on the CPU. A kernel runs under the lock; `version` counts the writes in place.
+pub struct Storage {
+    memory: Memory,
+    lock: RwLock<()>,
+    version: AtomicU32,
+}
+
+enum Memory {
+    Owned(Block),
+    /// Somebody else's, for instance a NumPy array's, which `_owner` keeps.
+    Foreign {
+        ptr: *mut u8,
+        len: usize,
+        _owner: Box<dyn Any + Send + Sync>,
+    },
+}
+
+// SAFETY: the memory is reached under the lock only; for foreign memory, whoever handed it over keeps the order.
+unsafe impl Send for Storage {}
+// SAFETY: as above.
+unsafe impl Sync for Storage {}
+
+impl Storage {
+    fn of(memory: Memory) -> Self {
+        Storage { memory, lock: RwLock::new(()), version: AtomicU32::new(0) }
+    }
+    /// Bytes that the kernel they are made for writes before anybody reads them.
+    pub fn uninit(len: usize) -> Result<Self> {
+        Ok(Storage::of(Memory::Owned(Block::new(len, false)?)))
+    }
+    pub fn zeroed(len: usize) -> Result<Self> {
+        Ok(Storage::of(Memory::Owned(Block::new(len, true)?)))
+    }
+    /// Memory of somebody else.
+    ///
+    /// # Safety
+    /// `ptr` is valid for reads and writes of `len` bytes as long as `owner` lives, and aligned to its elements.
+    pub unsafe fn foreign(ptr: *mut u8, len: usize, owner: Box<dyn Any + Send + Sync>) -> Self {
+        Storage::of(Memory::Foreign { ptr, len, _owner: owner })
+    }
+    /// To be read and written through under the lock.
+    pub fn as_ptr(&self) -> *mut u8 {
+        match &self.memory {
+            Memory::Owned(block) => block.as_ptr(),
+            Memory::Foreign { ptr, .. } => *ptr,
+        }
+    }
+    /// The number of bytes.
+    pub fn len(&self) -> usize {
+        match &self.memory {
+            Memory::Owned(block) => block.len(),
+            Memory::Foreign { len, .. } => *len,
+        }
+    }
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+    pub fn version(&self) -> u32 {
+        self.version.load(Ordering::Acquire)
+    }
+    pub fn written(&self) {
+        self.version.fetch_add(1, Ordering::Release);
+    }
+    fn read(&self) -> RwLockReadGuard<'_, ()> {
+        match self.lock.try_read() {
+            Ok(guard) => guard,
+            Err(TryLockError::Poisoned(e)) => e.into_inner(),
+            Err(TryLockError::WouldBlock) => host::detached(|| self.lock.read().unwrap_or_else(|e| e.into_inner())),
+        }
+    }
+    fn write(&self) -> RwLockWriteGuard<'_, ()> {
+        match self.lock.try_write() {
+            Ok(guard) => guard,
+            Err(TryLockError::Poisoned(e)) => e.into_inner(),
+            Err(TryLockError::WouldBlock) => host::detached(|| self.lock.write().unwrap_or_else(|e| e.into_inner())),
+        }
+    }
+}
+
+pub enum Guard<'a> {
+    Read { _lock: RwLockReadGuard<'a, ()> },
+    Write { _lock: RwLockWriteGuard<'a, ()> },
+}
+
+pub type Guards<'a> = SmallVec<[Guard<'a>; 3]>;
+
+/// Locks each distinct storage once (a second read lock may wait for ever behind a writer), in address order, so that two
+/// operations cannot wait for each other. What an operation makes is nobody else's yet, and needs no lock.
+pub fn lock<'a>(reads: &[&'a Storage], writes: &[&'a Storage]) -> Guards<'a> {
+    let mut order: SmallVec<[&Storage; 4]> = SmallVec::new();
+    for s in reads.iter().chain(writes).copied() {
+        let at = order.iter().position(|o| std::ptr::from_ref(*o) >= std::ptr::from_ref(s)).unwrap_or(order.len());
+        if order.get(at).is_none_or(|o| !std::ptr::eq(*o, s)) {
+            order.insert(at, s);
+        }
+    }
+    let written = |s: &Storage| writes.iter().any(|w| std::ptr::eq(*w, s));
+    let guard = |s: &'a Storage| {
+        if written(s) { Guard::Write { _lock: s.write() } } else { Guard::Read { _lock: s.read() } }
+    };
+    order.iter().copied().map(guard).collect()
+}

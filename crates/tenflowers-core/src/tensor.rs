@@ -1,0 +1,293 @@
+//! The handle.
+use crate::cpu::View;
+use crate::device::Device;
+use crate::dtype::{DType, Dyn, Element, Kind, Scalar};
+use crate::error::{Result, TensorError};
+use crate::grad::GradMeta;
+use crate::layout::{Layout, Shape, checked_numel};
+use crate::op::Op;
+use crate::ops;
+use crate::storage::{Storage, lock};
+use std::ffi::c_void;
+use std::marker::PhantomData;
+use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::{Arc, OnceLock};
+
+/// An n-dimensional array. `Tensor` knows its dtype at run time; `Tensor<f32>` at compile time too.
+///
+/// A handle: cloning it gives another handle of the same tensor.
+///
+/// ```
+/// use tenflowers_core::Tensor;
+/// let a = Tensor::<f32>::from_vec(vec![1.0, 2.0, 3.0, 4.0], &[2, 2])?;
+/// let b = (&a + &a)?;
+/// assert_eq!(b.to_vec()?, [2.0, 4.0, 6.0, 8.0]);
+/// # Ok::<(), tenflowers_core::TensorError>(())
+/// ```
+pub struct Tensor<K: Kind = Dyn> {
+    inner: Arc<Inner>,
+    kind: PhantomData<fn() -> K>,
+}
+
+struct Inner {
+    data: Data,
+    view: Option<Box<ViewOf>>,
+    /// Shared by the handles whose elements were exchanged: they are one tensor to the derivative.
+    grad: OnceLock<Arc<GradMeta>>,
+    /// The object that a front end shows this tensor by; the front end keeps it right.
+    object: AtomicPtr<c_void>,
+}
+
+/// Where elements lie, without any history.
+#[derive(Clone)]
+pub struct Data {
+    pub storage: Arc<Storage>,
+    pub layout: Layout,
+    pub dtype: DType,
+}
+
+/// What a view is a view of, and how it was made: enough to make it again of another base.
+pub struct ViewOf {
+    pub parent: Tensor,
+    pub base: Tensor,
+    pub op: Arc<dyn Op>,
+    /// Made where gradients are recorded.
+    pub tracked: bool,
+}
+
+impl Drop for Inner {
+    /// A chain of views is dropped in a loop, not by recursion.
+    fn drop(&mut self) {
+        let mut view = self.view.take();
+        while let Some(boxed) = view {
+            let ViewOf { parent, base, .. } = *boxed;
+            drop(base);
+            view = Arc::into_inner(parent.inner).and_then(|mut inner| inner.view.take());
+        }
+    }
+}
+
+impl<K: Kind> Clone for Tensor<K> {
+    fn clone(&self) -> Self {
+        Tensor { inner: self.inner.clone(), kind: PhantomData }
+    }
+}
+
+impl<K: Kind> std::fmt::Debug for Tensor<K> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Tensor({:?}, {})", self.shape(), self.dtype())
+    }
+}
+
+impl Tensor {
+    pub fn of(data: Data, view: Option<ViewOf>) -> Tensor {
+        let inner =
+            Inner { data, view: view.map(Box::new), grad: OnceLock::new(), object: AtomicPtr::new(std::ptr::null_mut()) };
+        Tensor { inner: Arc::new(inner), kind: PhantomData }
+    }
+    fn allocate(shape: &[usize], dtype: DType, zeroed: bool) -> Result<Tensor> {
+        let bytes = checked_numel(shape)?.checked_mul(dtype.size()).filter(|&b| b <= isize::MAX as usize);
+        let bytes = bytes.ok_or_else(|| TensorError::no_memory(usize::MAX))?;
+        let storage = if zeroed { Storage::zeroed(bytes)? } else { Storage::uninit(bytes)? };
+        Ok(Tensor::of(Data { storage: Arc::new(storage), layout: Layout::contiguous(shape), dtype }, None))
+    }
+    /// Memory for elements that somebody writes before anybody reads them.
+    pub(crate) fn empty(shape: &[usize], dtype: DType) -> Result<Tensor> {
+        Tensor::allocate(shape, dtype, false)
+    }
+    pub(crate) fn zeroed(shape: &[usize], dtype: DType) -> Result<Tensor> {
+        Tensor::allocate(shape, dtype, true)
+    }
+    /// A tensor over memory of somebody else. Its layout counts elements from `ptr`.
+    ///
+    /// # Safety
+    /// As [`Storage::foreign`], for `len` bytes.
+    ///
+    /// # Errors
+    /// If the layout does not lie within `len` bytes.
+    pub unsafe fn foreign(
+        ptr: *mut u8,
+        len: usize,
+        layout: Layout,
+        dtype: DType,
+        owner: Box<dyn std::any::Any + Send + Sync>,
+    ) -> Result<Tensor> {
+        let within = |(low, high): (isize, isize)| low >= 0 && (high as usize + 1) * dtype.size() <= len;
+        if !layout.reach().is_none_or(within) {
+            return Err(TensorError::argument("foreign", "the layout reaches beyond the memory"));
+        }
+        // SAFETY: the caller's.
+        let storage = Arc::new(unsafe { Storage::foreign(ptr, len, owner) });
+        Ok(Tensor::of(Data { storage, layout, dtype }, None))
+    }
+    /// One number, as a tensor of no dimensions.
+    pub fn scalar(value: impl Into<Scalar>, dtype: DType) -> Result<Tensor> {
+        let (value, t) = (value.into(), Tensor::empty(&[], dtype)?);
+        crate::storage_type!(dtype, T => {
+            // SAFETY: new, of this size, and nobody else has it.
+            unsafe { t.storage().as_ptr().cast::<T>().write(T::of(value)) }
+        });
+        Ok(t)
+    }
+    /// The same elements without history. Shares memory, and so the version.
+    pub fn detach(&self) -> Tensor {
+        Tensor::of(self.data().clone(), None)
+    }
+    /// This tensor, as the derivative and front ends know it, with the elements of `other`: what `x.data = other` does.
+    /// Handles that were cloned before keep the elements that they have.
+    pub fn with_data(&self, other: &Tensor) -> Tensor {
+        let grad = OnceLock::new();
+        // Made on demand here, so that both share it.
+        let _ = grad.set(self.shared_grad_meta().clone());
+        let object = AtomicPtr::new(self.object());
+        let inner = Inner { data: other.data().clone(), view: None, grad, object };
+        Tensor { inner: Arc::new(inner), kind: PhantomData }
+    }
+    /// Nobody else has this tensor or its memory.
+    pub fn is_sole(&self) -> bool {
+        Arc::strong_count(&self.inner) == 1 && Arc::strong_count(self.storage()) == 1
+    }
+    /// The same tensor, its dtype checked once and known from here on.
+    ///
+    /// # Errors
+    /// If the tensor holds another dtype.
+    pub fn typed<T: Element>(self) -> Result<Tensor<T>> {
+        self.kind()
+    }
+    /// Under a kind that its dtype is checked against.
+    pub(crate) fn kind<K: Kind>(self) -> Result<Tensor<K>> {
+        match K::DTYPE {
+            Some(right) if right != self.dtype() => {
+                Err(TensorError::DType { op: "typed", what: "dtypes differ", left: self.dtype(), right })
+            }
+            _ => Ok(Tensor { inner: self.inner, kind: PhantomData }),
+        }
+    }
+    /// The element of a tensor that has one.
+    ///
+    /// # Errors
+    /// If it has another number of elements.
+    pub fn item(&self) -> Result<Scalar> {
+        if self.numel() != 1 {
+            let what = format!("a tensor with {} elements cannot be converted to a number", self.numel());
+            return Err(TensorError::argument("item", what));
+        }
+        let _lock = lock(&[self.storage()], &[]);
+        // SAFETY: one element, read under the lock.
+        let view = unsafe { View::new(self.storage().as_ptr(), self.layout(), self.dtype()) };
+        Ok(crate::storage_type!(self.dtype(), T => unsafe { *view.ptr::<T>() }.scalar()))
+    }
+    /// All elements, as numbers.
+    pub fn to_scalars(&self) -> Result<Vec<Scalar>> {
+        crate::storage_type!(self.dtype(), T => Ok(self.elements::<T>()?.into_iter().map(T::scalar).collect()))
+    }
+    pub fn object(&self) -> *mut c_void {
+        self.inner.object.load(Ordering::Acquire)
+    }
+    pub fn set_object(&self, object: *mut c_void) {
+        self.inner.object.store(object, Ordering::Release)
+    }
+    /// Forgets the object, if it is this one.
+    pub fn clear_object(&self, object: *mut c_void) {
+        let _ = self.inner.object.compare_exchange(object, std::ptr::null_mut(), Ordering::AcqRel, Ordering::Relaxed);
+    }
+}
+
+impl<T: Element> Tensor<T> {
+    /// # Errors
+    /// If `data` does not fill `shape`.
+    pub fn from_vec(data: Vec<T>, shape: &[usize]) -> Result<Self> {
+        if data.len() != checked_numel(shape)? {
+            return Err(TensorError::shape("from_vec", "elements do not fill the shape", &[data.len()], shape));
+        }
+        let t = Tensor::empty(shape, T::ELEMENT)?;
+        // SAFETY: new, of this size, and nobody else has it.
+        unsafe { std::ptr::copy_nonoverlapping(data.as_ptr(), t.storage().as_ptr().cast(), data.len()) };
+        t.kind()
+    }
+    pub fn from_scalar(value: T) -> Result<Self> {
+        Self::from_vec(vec![value], &[])
+    }
+    /// The elements in row-major order.
+    pub fn to_vec(&self) -> Result<Vec<T>> {
+        self.erase().elements()
+    }
+}
+
+impl Tensor {
+    fn elements<T: Element>(&self) -> Result<Vec<T>> {
+        let _lock = lock(&[self.storage()], &[]);
+        // SAFETY: the lock is held for the copy, and `View` checks the dtype.
+        let view = unsafe { View::new(self.storage().as_ptr(), self.layout(), self.dtype()) };
+        Ok(view.to_slice::<T>().into_owned())
+    }
+}
+
+impl<K: Kind> Tensor<K> {
+    pub fn dtype(&self) -> DType {
+        self.inner.data.dtype
+    }
+    pub fn device(&self) -> Device {
+        Device::Cpu
+    }
+    pub fn layout(&self) -> &Layout {
+        &self.inner.data.layout
+    }
+    pub fn shape(&self) -> &[usize] {
+        &self.inner.data.layout.shape
+    }
+    /// The number of dimensions.
+    pub fn rank(&self) -> usize {
+        self.shape().len()
+    }
+    pub fn numel(&self) -> usize {
+        self.inner.data.layout.numel()
+    }
+    pub fn meta(&self) -> (Shape, DType) {
+        (self.layout().shape.clone(), self.dtype())
+    }
+    pub fn storage(&self) -> &Arc<Storage> {
+        &self.inner.data.storage
+    }
+    pub fn data(&self) -> &Data {
+        &self.inner.data
+    }
+    /// How many times the elements were written in place.
+    pub fn version(&self) -> u32 {
+        self.storage().version()
+    }
+    pub fn view_of(&self) -> Option<&ViewOf> {
+        self.inner.view.as_deref()
+    }
+    pub(crate) fn view(&self) -> Option<&ViewOf> {
+        self.inner.view.as_deref()
+    }
+    /// The tensor that this is a view of, or itself.
+    pub fn base(&self) -> &Tensor {
+        self.view().map_or(self.erase(), |v| &v.base)
+    }
+    pub fn grad_meta(&self) -> Option<&GradMeta> {
+        self.inner.grad.get().map(|b| &**b)
+    }
+    pub fn grad_meta_or_init(&self) -> &GradMeta {
+        self.shared_grad_meta()
+    }
+    pub fn shared_grad_meta(&self) -> &Arc<GradMeta> {
+        self.inner.grad.get_or_init(Arc::default)
+    }
+    /// The handle that all operations take.
+    pub fn erase(&self) -> &Tensor {
+        // SAFETY: `Tensor<K>` is an `Arc<Inner>` for every `K`.
+        unsafe { &*std::ptr::from_ref(self).cast() }
+    }
+    pub fn same(&self, other: &Tensor) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+    /// An address that no other live tensor has.
+    pub fn id(&self) -> usize {
+        Arc::as_ptr(&self.inner) as usize
+    }
+    pub fn contiguous(&self) -> Result<Self> {
+        ops::contiguous(self.erase())?.kind()
+    }
+}

@@ -1,0 +1,16 @@
+"""The project's one table of test data: a row for every operation, in one file a family.
+
+A test module walks `OPS`; a new operation is a row here, and every driver (forward, gradients, in place, layouts,
+fuzz …) then runs it. `TF_MODULE=torch pytest tests/test_forward.py` checks the table against PyTorch.
+"""
+
+from __future__ import annotations
+
+from . import binary, compare, creation, indexing, joining, loss, matmul, nn, random, reduce, unary, views
+from .spec import OpInfo, Sample
+
+__all__ = ["OPS", "OpInfo", "Sample"]
+
+_FAMILIES = (unary, binary, compare, reduce, matmul, views, joining, indexing, creation, random, nn, loss)
+
+OPS: list[OpInfo] = [op for family in _FAMILIES for op in family.OPS]
