@@ -40,7 +40,7 @@ WITHOUT = {
     MADE: "zeros ones empty full eye arange linspace tensor from_numpy zeros_like ones_like empty_like full_like",
     DRAWN: "rand randn randint randperm rand_like randn_like randint_like bernoulli "
     "uniform_ normal_ bernoulli_ random_",
-    NARROW: "float half bfloat16 int long short char byte bool",
+    NARROW: "float half bfloat16 int long short char byte bool cfloat",
     "it is there to have none": "detach",
     "flat wherever it is smooth; asking for the gradient is an error that names it": "floor_divide",
 }
@@ -54,6 +54,7 @@ MODULE = {
     "files": "save load",
     "questions": "is_tensor is_floating_point is_complex numel equal allclose",
     "settings": "get_num_threads set_num_threads set_printoptions",
+    "memory": "memory_stats reset_peak_memory_stats set_memory_budget",
 }
 TENSOR = {
     "shape": "dim ndimension numel nelement size stride storage_offset is_contiguous element_size",
@@ -61,7 +62,7 @@ TENSOR = {
     "autograd": "backward requires_grad_ retain_grad register_hook detach_ register_post_accumulate_grad_hook",
     "creation": "new_tensor new_zeros new_ones new_empty new_full",
 }
-# Parameters that are given in tests of their own; that the CPU alone leaves nothing to say about; deprecated in PyTorch.
+# Parameters given in tests of their own; without a choice to test on the CPU; deprecated in PyTorch.
 ELSEWHERE = """
     generator inplace max_norm norm_type scale_grad_by_freq sparse requires_grad
     device non_blocking memory_format sparse_grad

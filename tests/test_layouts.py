@@ -44,7 +44,7 @@ def sliced(values: Array, dtype: str) -> Any:
 def reversed_(values: Array, dtype: str) -> Any:
     """Negative strides, as NumPy's `[::-1]` has them."""
     around = tuple(slice(None, None, -1) for _ in values.shape)
-    return tf.from_numpy(values[around].copy()[around]).to(tensor(values, dtype).dtype)
+    return tf.from_numpy(np.asarray(values[around].copy()[around])).to(tensor(values, dtype).dtype)
 
 
 def expands(values: Array) -> bool:

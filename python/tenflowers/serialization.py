@@ -106,11 +106,16 @@ def load(
 
 
 def _read(path: str) -> tuple[dict[str, Tensor], dict[str, str]]:
-    with open(path, "rb") as file:
-        start = file.read(4)
-    if start[:2] == b"\x80\x02" or start == b"PK\x03\x04":
-        raise UnsupportedError(f"load: {path} is a pickled file of PyTorch, which is not supported: use safetensors")
-    return _load_safetensors(path)
+    try:
+        return _load_safetensors(path)
+    except DeserializationError:
+        # Only now: the length that begins a file of ours may look like the start of another format.
+        with open(path, "rb") as file:
+            start = file.read(4)
+        if start[:2] == b"\x80\x02" or start == b"PK\x03\x04":
+            text = f"load: {path} is a pickled file of PyTorch, which is not supported: use safetensors"
+            raise UnsupportedError(text) from None
+        raise
 
 
 def _path(what: str, f: str | os.PathLike[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from dataclasses import replace
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -187,6 +188,17 @@ def _where_samples(m: Maker) -> Iterator[Sample]:
     yield sample(mask(2), m(2), m.odd()[:2]).rough()
 
 
+def _where_method_samples(m: Maker) -> Iterator[Sample]:
+    for given in _where_samples(m):
+        condition, *rest = given.args
+        if isinstance(rest[0], np.ndarray):
+            yield replace(given, args=(rest[0], condition, rest[1]))
+
+
+def _where_method(x: Array, condition: Array, other: Any) -> Array:
+    return np.where(condition, x, other)
+
+
 def _where_index_samples(m: Maker) -> Iterator[Sample]:
     yield sample(m(3, 4))
     yield sample(m(0, 3))
@@ -209,6 +221,8 @@ def _div(x: Array, y: Array, rounding_mode: str | None = None) -> Any:
         return _floor_divide(x, y)
     integral = np.result_type(x, y).kind in "iu"
     if rounding_mode == "trunc":
+        if np.result_type(x, y).kind == "u":
+            return np.floor_divide(x, y)
         if integral:
             quotient = np.abs(x) // np.abs(y)
             return np.asarray(quotient * np.sign(x) * np.sign(y), dtype=np.result_type(x, y))
@@ -355,6 +369,7 @@ OPS = [
         beyond=UNSIGNED,
     ),
     OpInfo("where", _where_samples, np.where, places=("tf",), grad_dtypes=BOTH, out=True),
+    OpInfo("where", _where_method_samples, _where_method, places=("method",), grad_dtypes=BOTH, tag="method"),
     OpInfo(
         "where",
         _where_index_samples,

@@ -272,7 +272,7 @@ def _into(name: str, samples: Any, reference: Any) -> OpInfo:
 
 
 def _converts(name: str, dtype: str) -> OpInfo:
-    reason = "" if dtype == "float64" else f"{dtype} is too coarse for finite differences, or has no derivatives"
+    reason = "" if dtype in ("float64", "complex128") else f"{dtype} is too coarse for finite differences, or has no derivatives"
     grads = () if reason else ("float64",)
     return OpInfo(name, _convert_samples, lambda x: x, REAL, grads, dtype, places=("method",), no_grad=reason)
 
@@ -280,6 +280,8 @@ def _converts(name: str, dtype: str) -> OpInfo:
 CONVERSIONS = {
     "float": "float32",
     "double": "float64",
+    "cfloat": "complex64",
+    "cdouble": "complex128",
     "half": "float16",
     "bfloat16": "bfloat16",
     "int": "int32",

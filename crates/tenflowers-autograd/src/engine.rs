@@ -20,7 +20,12 @@ pub struct Options {
 /// # Errors
 /// If an output does not require grad, a seed is missing or does not fit, history was freed, a kept tensor was changed, or an
 /// operation has no derivative.
-pub fn backward(outputs: &[Tensor], seeds: &[Option<Tensor>], options: Options, inputs: Option<&[Tensor]>) -> Result<()> {
+pub fn backward(
+    outputs: &[Tensor],
+    seeds: &[Option<Tensor>],
+    options: Options,
+    inputs: Option<&[Tensor]>,
+) -> Result<()> {
     let wanted = inputs.map(Wanted::new).transpose()?;
     if let Some(t) = inputs.into_iter().flatten().find(|t| !t.requires_grad()) {
         let what = format!("one of the inputs, of shape {:?}, does not require grad", t.shape());
@@ -201,9 +206,8 @@ fn needed(starts: &[Edge], wanted: &Wanted) -> HashSet<*const Node> {
     // Early nodes first: a node is of use if an input is wanted, or comes from a node that is of use.
     order.sort_unstable_by_key(|n| n.sequence);
     for node in &order {
-        let leads = |e: &Edge| {
-            ends.contains(&key(e)) || e.node().is_some_and(|(n, _)| useful.contains(&Arc::as_ptr(n)))
-        };
+        let leads =
+            |e: &Edge| ends.contains(&key(e)) || e.node().is_some_and(|(n, _)| useful.contains(&Arc::as_ptr(n)));
         if node.inputs.iter().flatten().any(leads) {
             useful.insert(Arc::as_ptr(node));
         }
@@ -214,7 +218,10 @@ fn needed(starts: &[Edge], wanted: &Wanted) -> HashSet<*const Node> {
 fn seed(op: &'static str, output: &Tensor, seed: Option<&Tensor>) -> Result<Tensor> {
     match seed {
         None if output.numel() != 1 => {
-            let what = format!("a gradient can be made by itself for outputs of one element only, not of shape {:?}", output.shape());
+            let what = format!(
+                "a gradient can be made by itself for outputs of one element only, not of shape {:?}",
+                output.shape()
+            );
             Err(TensorError::grad(op, what))
         }
         None => full_of(output.shape(), Scalar::ONE, output.dtype()),
@@ -271,9 +278,8 @@ fn walk(
             let results = node.vjp(&grads, options.retain_graph || options.create_graph)?;
             for (edge, g) in node.inputs.iter().zip(results) {
                 if let (Some(edge), Some(g)) = (edge, g) {
-                    let goes_on = useful.is_none()
-                        || at.contains_key(&key(edge))
-                        || edge.node().is_some_and(|(n, _)| of_use(n));
+                    let goes_on =
+                        useful.is_none() || at.contains_key(&key(edge)) || edge.node().is_some_and(|(n, _)| of_use(n));
                     if goes_on {
                         queue.send(edge, g)?;
                     }

@@ -85,7 +85,8 @@ pub fn gradcheck(f: Function, inputs: &[Tensor], tolerance: Tolerance) -> Result
                             let row = &rows[k * directions(output).len() + p];
                             // The part of the slope along d, and of the gradient along e.
                             let (expected, got) = (along(slope[k], d), along(row[a][j], e));
-                            let close = (got - expected).abs() <= tolerance.absolute + tolerance.relative * expected.abs();
+                            let close =
+                                (got - expected).abs() <= tolerance.absolute + tolerance.relative * expected.abs();
                             if !close && !(got.is_nan() && expected.is_nan()) {
                                 return Err(error(format!(
                                     "the derivative of element {k} of output {o} by element {j} of input {i} is {got}, but the finite difference is {expected}"
@@ -141,8 +142,12 @@ pub fn gradgradcheck(f: Function, inputs: &[Tensor], tolerance: Tolerance) -> Re
         let (x, seeds) = given.split_at(count);
         with_recording(true, || {
             let outputs = differentiable(f(x)?);
-            let (outputs, seeds): (Vec<Tensor>, Vec<Option<Tensor>>) =
-                outputs.into_iter().zip(seeds).filter(|(t, _)| t.requires_grad()).map(|(t, s)| (t, Some(s.clone()))).unzip();
+            let (outputs, seeds): (Vec<Tensor>, Vec<Option<Tensor>>) = outputs
+                .into_iter()
+                .zip(seeds)
+                .filter(|(t, _)| t.requires_grad())
+                .map(|(t, s)| (t, Some(s.clone())))
+                .unzip();
             let asked: Vec<Tensor> = x.iter().filter(|t| t.requires_grad()).cloned().collect();
             let options = Options { retain_graph: true, create_graph: true };
             let found = grad(&outputs, &asked, &seeds, options, true)?;

@@ -8,8 +8,8 @@ pub type Result<T> = std::result::Result<T, TensorError>;
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TensorError {
-    #[error("{op}: {what}: {left} x {right}")]
-    Shape { op: &'static str, what: String, left: Dims, right: Dims },
+    #[error("{op}: {what}: {left} x {right}{note}")]
+    Shape { op: &'static str, what: String, left: Dims, right: Dims, note: String },
     #[error("{op}: {what}: {left} and {right}")]
     DType { op: &'static str, what: &'static str, left: DType, right: DType },
     #[error("{op}: dimension {axis} is out of range for a tensor of {rank} dimensions (expected {})", range(*rank))]
@@ -33,8 +33,12 @@ pub enum TensorError {
     Device { name: String, why: &'static str },
     #[error("out of memory: {bytes} bytes were asked for, {}", crate::cpu::alloc::usage())]
     OutOfMemory { bytes: usize },
+    /// What the system says of a file.
     #[error("{path}: {what}")]
-    File { path: String, what: String },
+    File { path: String, what: String, kind: std::io::ErrorKind },
+    /// A file that is not what it should be.
+    #[error("{path}: {what}")]
+    Format { path: String, what: String },
     /// The user asked for the end of a long computation.
     #[error("interrupted")]
     Interrupted,
@@ -50,7 +54,12 @@ fn range(rank: usize) -> String {
 
 impl TensorError {
     pub fn shape(op: &'static str, what: impl Into<String>, left: &[usize], right: &[usize]) -> Self {
-        TensorError::Shape { op, what: what.into(), left: left.into(), right: right.into() }
+        TensorError::Shape { op, what: what.into(), left: left.into(), right: right.into(), note: String::new() }
+    }
+    /// A shape error with what exactly differs, after both shapes.
+    pub fn shape_note(op: &'static str, what: &str, left: &[usize], right: &[usize], note: String) -> Self {
+        let note = format!(" ({note})");
+        TensorError::Shape { op, what: what.into(), left: left.into(), right: right.into(), note }
     }
     pub fn argument(op: &'static str, what: impl Into<String>) -> Self {
         TensorError::Argument { op, what: what.into() }

@@ -157,8 +157,8 @@ pub fn broadcast(op: &'static str, a: &[usize], b: &[usize]) -> Result<Shape> {
         (1, y) => Ok(y),
         (x, 1) => Ok(x),
         (x, y) => {
-            let what = format!("shapes cannot be broadcast (dimension {i}: {x} and {y})");
-            Err(TensorError::shape(op, what, a, b))
+            let note = format!("dimension {i}: {x} and {y}");
+            Err(TensorError::shape_note(op, "shapes cannot be broadcast", a, b, note))
         }
     };
     let shape = (0..rank).map(size).collect::<Result<Shape>>()?;
@@ -243,6 +243,6 @@ mod tests {
         assert_eq!(broadcast("t", &[2, 1, 3], &[4, 1]).unwrap()[..], [2, 4, 3]);
         assert_eq!(broadcast("t", &[], &[0]).unwrap()[..], [0]);
         let e = broadcast("add", &[2, 3], &[4]).unwrap_err().to_string();
-        assert_eq!(e, "add: shapes cannot be broadcast (dimension 1: 3 and 4): [2, 3] x [4]");
+        assert_eq!(e, "add: shapes cannot be broadcast: [2, 3] x [4] (dimension 1: 3 and 4)");
     }
 }

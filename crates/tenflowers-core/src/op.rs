@@ -176,7 +176,8 @@ fn check_target(op: &dyn Op, inputs: &[&Tensor], target: &Tensor) -> Result<DTyp
 fn write_to(op: &dyn Op, inputs: &[&Tensor], target: &Tensor) -> Result<Tensor> {
     let dtype = check_target(op, inputs, target)?;
     let error = |what: &str| Err(TensorError::grad(op.name(), what));
-    let recording = recording(inputs) || grad::is_enabled() && inputs.iter().any(|t| t.same(target)) && target.requires_grad();
+    let recording =
+        recording(inputs) || grad::is_enabled() && inputs.iter().any(|t| t.same(target)) && target.requires_grad();
     let base = target.base();
     if grad::is_enabled() {
         if recording && !inputs.iter().any(|t| t.same(target)) {
@@ -190,7 +191,10 @@ fn write_to(op: &dyn Op, inputs: &[&Tensor], target: &Tensor) -> Result<Tensor> 
         }
     }
     // Through `assign`, whose kernel converts, where this kernel cannot write there as it runs.
-    if op.class() != Class::Elementwise || dtype != target.dtype() || !inputs.first().is_some_and(|t| t.same(target)) && recording {
+    if op.class() != Class::Elementwise
+        || dtype != target.dtype()
+        || !inputs.first().is_some_and(|t| t.same(target)) && recording
+    {
         return ops::assign::to(Some(target), target, &apply(op, inputs)?);
     }
     let shared = |t: &Tensor| Arc::ptr_eq(t.storage(), target.storage());
@@ -218,7 +222,7 @@ fn write_to(op: &dyn Op, inputs: &[&Tensor], target: &Tensor) -> Result<Tensor> 
     let _locks = lock(&reads, &[target.storage()]);
     // SAFETY: the locks are held.
     unsafe { kernel(op, &inputs, std::slice::from_ref(target))? };
-    target.storage().written();
+    target.written();
     if let Some(history) = &mut history {
         saved.extend(keep.iter().filter(|s| !doomed(s)).map(|slot| match *slot {
             Slot::Input(i) => Saved::new(*slot, inputs[i as usize], edges[i as usize].clone()),
@@ -254,6 +258,6 @@ pub fn apply_into(op: &dyn Op, inputs: &[&Tensor], targets: &[&Tensor]) -> Resul
     let outs: Vec<Tensor> = targets.iter().map(|t| (*t).clone()).collect();
     // SAFETY: the locks are held.
     unsafe { kernel(op, inputs, &outs)? };
-    writes.iter().for_each(|s| s.written());
+    targets.iter().for_each(|t| t.written());
     Ok(())
 }

@@ -31,6 +31,8 @@ pub struct Tensor<K: Kind = Dyn> {
 
 struct Inner {
     data: Data,
+    /// Writes through it are not counted: what `x.data` gives.
+    quiet: bool,
     view: Option<Box<ViewOf>>,
     /// Shared by the handles whose elements were exchanged: they are one tensor to the derivative.
     grad: OnceLock<Arc<GradMeta>>,
@@ -81,8 +83,13 @@ impl<K: Kind> std::fmt::Debug for Tensor<K> {
 
 impl Tensor {
     pub fn of(data: Data, view: Option<ViewOf>) -> Tensor {
-        let inner =
-            Inner { data, view: view.map(Box::new), grad: OnceLock::new(), object: AtomicPtr::new(std::ptr::null_mut()) };
+        let inner = Inner {
+            quiet: false,
+            data,
+            view: view.map(Box::new),
+            grad: OnceLock::new(),
+            object: AtomicPtr::new(std::ptr::null_mut()),
+        };
         Tensor { inner: Arc::new(inner), kind: PhantomData }
     }
     fn allocate(shape: &[usize], dtype: DType, zeroed: bool) -> Result<Tensor> {
@@ -133,6 +140,18 @@ impl Tensor {
     pub fn detach(&self) -> Tensor {
         Tensor::of(self.data().clone(), None)
     }
+    /// The same elements without history; writes through it, or its views, are not counted.
+    pub fn quiet(&self) -> Tensor {
+        let (grad, object) = (OnceLock::new(), AtomicPtr::new(std::ptr::null_mut()));
+        let inner = Inner { data: self.data().clone(), quiet: true, view: None, grad, object };
+        Tensor { inner: Arc::new(inner), kind: PhantomData }
+    }
+    /// Counts a write in place.
+    pub(crate) fn written(&self) {
+        if !self.base().inner.quiet {
+            self.storage().written();
+        }
+    }
     /// This tensor, as the derivative and front ends know it, with the elements of `other`: what `x.data = other` does.
     /// Handles that were cloned before keep the elements that they have.
     pub fn with_data(&self, other: &Tensor) -> Tensor {
@@ -140,8 +159,16 @@ impl Tensor {
         // Made on demand here, so that both share it.
         let _ = grad.set(self.shared_grad_meta().clone());
         let object = AtomicPtr::new(self.object());
-        let inner = Inner { data: other.data().clone(), view: None, grad, object };
+        let inner = Inner { data: other.data().clone(), quiet: false, view: None, grad, object };
         Tensor { inner: Arc::new(inner), kind: PhantomData }
+    }
+    /// A result in the dtype of the target of `out=`, without history.
+    ///
+    /// # Errors
+    /// As [`ops::write_out`].
+    pub fn like_target(op: &'static str, result: &Tensor, target: &Tensor) -> Result<Tensor> {
+        let new = ops::zeros_like(result, Some(target.dtype()), None, false)?;
+        ops::write_out(op, &new, result)
     }
     /// Nobody else has this tensor or its memory.
     pub fn is_sole(&self) -> bool {
@@ -219,7 +246,7 @@ impl Tensor {
         let _lock = lock(&[self.storage()], &[]);
         // SAFETY: the lock is held for the copy, and `View` checks the dtype.
         let view = unsafe { View::new(self.storage().as_ptr(), self.layout(), self.dtype()) };
-        Ok(view.to_slice::<T>().into_owned())
+        Ok(view.to_slice::<T>()?.into_owned())
     }
 }
 
@@ -282,6 +309,13 @@ impl<K: Kind> Tensor<K> {
     }
     pub fn same(&self, other: &Tensor) -> bool {
         Arc::ptr_eq(&self.inner, &other.inner)
+    }
+    /// Whether elements of both may lie in one place.
+    pub fn overlaps(&self, other: &Tensor) -> bool {
+        let range = |t: &Tensor| t.layout().reach().unwrap_or((0, -1));
+        let ((a, b), (c, d)) = (range(self.erase()), range(other));
+        let (n, m) = (self.dtype().size() as isize, other.dtype().size() as isize);
+        self.same(other) || Arc::ptr_eq(self.storage(), other.storage()) && a * n < (d + 1) * m && c * m < (b + 1) * n
     }
     /// An address that no other live tensor has.
     pub fn id(&self) -> usize {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .._core import (
+    Tensor,
     avg_pool2d,
     batch_norm,
     binary_cross_entropy_with_logits,
@@ -19,12 +20,12 @@ from .._core import (
     mse_loss,
     nll_loss,
     pad,
-    relu,
     sigmoid,
     silu,
     softmax,
     tanh,
 )
+from .._core import relu as _relu
 
 __all__ = [
     "avg_pool2d",
@@ -49,3 +50,8 @@ __all__ = [
     "softmax",
     "tanh",
 ]
+
+
+def relu(input: Tensor, inplace: bool = False) -> Tensor:
+    """``max(input, 0)``, written over the input if ``inplace``."""
+    return input.relu_() if inplace else _relu(input)

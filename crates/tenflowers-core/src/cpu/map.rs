@@ -53,20 +53,32 @@ macro_rules! movers {
 }
 
 fn loader(dtype: DType, compute: DType) -> Mover {
-    movers!(load, dtype.size(), dtype, compute, [
-        (F16, F32, f16, f32, f16::to_f32),
-        (BF16, F32, bf16, f32, bf16::to_f32),
-        (C64, C128, C32, C64, |c: C32| C64::new(c.re.into(), c.im.into()))
-    ])
+    movers!(
+        load,
+        dtype.size(),
+        dtype,
+        compute,
+        [
+            (F16, F32, f16, f32, f16::to_f32),
+            (BF16, F32, bf16, f32, bf16::to_f32),
+            (C64, C128, C32, C64, |c: C32| C64::new(c.re.into(), c.im.into()))
+        ]
+    )
 }
 
 fn storer(compute: DType, dtype: DType) -> Mover {
-    movers!(store, dtype.size(), compute, dtype, [
-        (F32, F16, f32, f16, f16::from_f32),
-        (F32, BF16, f32, bf16, bf16::from_f32),
-        (F64, F32, f64, f32, |x: f64| x as f32),
-        (C128, C64, C64, C32, |c: C64| C32::new(c.re as f32, c.im as f32))
-    ])
+    movers!(
+        store,
+        dtype.size(),
+        compute,
+        dtype,
+        [
+            (F32, F16, f32, f16, f16::from_f32),
+            (F32, BF16, f32, bf16, bf16::from_f32),
+            (F64, F32, f64, f32, |x: f64| x as f32),
+            (C128, C64, C64, C32, |c: C64| C32::new(c.re as f32, c.im as f32))
+        ]
+    )
 }
 
 /// A buffer for one block of any type.
@@ -75,77 +87,107 @@ struct Buffer {
     _bytes: [u8; BLOCK * 16],
 }
 
-impl Buffer {
-    fn new() -> std::mem::MaybeUninit<Self> {
-        std::mem::MaybeUninit::uninit()
-    }
-}
-
 /// Reads a block of each input, writes one of the output; all are runs of `n` elements, and the output is none of the inputs.
 type Block<'a> = &'a (dyn Fn(&[*const u8], *mut u8, usize) + Sync);
 
+/// Inputs of the largest elementwise operation.
+const INPUTS: usize = 3;
+
 /// # Safety
-/// `block` reads `compute[i]`s and writes `into`s, and every dtype converts to them.
+/// `block` reads `compute[i]`s and writes `into`s, every dtype converts to them, and there are at most `INPUTS` inputs.
 unsafe fn drive(inputs: &[View], compute: &[DType], out: &mut ViewMut, into: DType, block: Block) -> Result<()> {
-    let shape = &out.layout.shape;
-    let wide: SmallVec<[_; 3]> = inputs.iter().map(|v| v.layout.broadcast_to(shape)).collect();
-    let mut strides: SmallVec<[&[isize]; 4]> = SmallVec::new();
+    let (shape, start, out_dtype) = (&out.layout.shape, out.start() as usize, out.dtype);
+    let plain = |i: usize| {
+        let v = &inputs[i];
+        v.dtype == compute[i] && v.layout.shape == *shape && v.layout.is_contiguous() && v.start() as usize != start
+    };
+    if out_dtype == into && out.layout.is_contiguous() && (0..inputs.len()).all(plain) {
+        // Everything lies as it is computed.
+        let task = |range: std::ops::Range<usize>| {
+            let from = |v: &View| v.start().wrapping_add(range.start * v.dtype.size());
+            let ins: SmallVec<[*const u8; INPUTS]> = inputs.iter().map(from).collect();
+            block(&ins, (start as *mut u8).wrapping_add(range.start * out_dtype.size()), range.len());
+        };
+        return ranges(out.layout.numel(), &task);
+    }
+    let wide: SmallVec<[_; INPUTS]> = inputs.iter().map(|v| v.layout.broadcast_to(shape)).collect();
+    let mut strides: SmallVec<[&[isize]; INPUTS + 1]> = SmallVec::new();
     strides.push(&out.layout.strides);
     strides.extend(wide.iter().map(|l| &l.strides[..]));
     let walk = Walk::new(shape, &strides);
-    let (start, size, out_dtype) = (out.start() as usize, out.dtype.size(), out.dtype);
-    let store = storer(into, out_dtype);
-    let loaders: SmallVec<[Mover; 3]> = inputs.iter().zip(compute).map(|(v, &c)| loader(v.dtype, c)).collect();
-    let direct = |i: usize, step: isize| step == 1 && inputs[i].dtype == compute[i];
-    let task = |range: std::ops::Range<usize>| {
-        let mut result = Buffer::new();
-        let mut buffers: SmallVec<[_; 3]> = inputs.iter().map(|_| Buffer::new()).collect();
-        let inner = walk.inner();
+    let pass = Pass { walk: &walk, inputs, compute, start, out_dtype, into, block };
+    // SAFETY: the caller's word.
+    ranges(walk.numel(), &|range| unsafe { pass.run(range) })
+}
+
+/// Small work at once, large work by the pool.
+fn ranges(n: usize, task: &(dyn Fn(std::ops::Range<usize>) + Sync)) -> Result<()> {
+    if n <= GRAIN {
+        task(0..n);
+        return Ok(());
+    }
+    pool::ranges(n, GRAIN, task)
+}
+
+/// One elementwise operation over operands of any layout.
+struct Pass<'a> {
+    walk: &'a Walk,
+    inputs: &'a [View<'a>],
+    compute: &'a [DType],
+    start: usize,
+    out_dtype: DType,
+    into: DType,
+    block: Block<'a>,
+}
+
+impl Pass<'_> {
+    /// # Safety
+    /// As `drive`.
+    unsafe fn run(&self, range: std::ops::Range<usize>) {
+        let mut buffers = [const { std::mem::MaybeUninit::<Buffer>::uninit() }; INPUTS + 1];
+        let inner = self.walk.inner();
+        let store = storer(self.into, self.out_dtype);
+        let loaders: SmallVec<[Mover; INPUTS]> =
+            self.inputs.iter().zip(self.compute).map(|(v, &c)| loader(v.dtype, c)).collect();
         // One value for a whole run is spread once.
-        let spread = |i: usize| inner[i + 1] == 0;
-        let mut spread_from: SmallVec<[(*const u8, usize); 3]> = inputs.iter().map(|_| (std::ptr::null(), 0)).collect();
-        walk.run(range.clone(), &mut |at, step, n| {
-            let mut done = 0;
-            while done < n {
+        let mut spread: [(*const u8, usize); INPUTS] = [(std::ptr::null(), 0); INPUTS];
+        self.walk.run(range, &mut |at, step, n| {
+            for done in (0..n).step_by(BLOCK) {
                 let m = BLOCK.min(n - done);
-                let place = |k: usize| at[k] + done as isize * step[k];
-                let mut ins: SmallVec<[*const u8; 3]> = SmallVec::new();
-                let to = (start as *mut u8).wrapping_offset(place(0) * size as isize);
-                let mut aliased = false;
-                for (i, view) in inputs.iter().enumerate() {
-                    let from = view.start().wrapping_offset(place(i + 1) * view.dtype.size() as isize);
-                    if direct(i, step[i + 1]) {
+                let place = |k: usize, dtype: DType| (at[k] + done as isize * step[k]) * dtype.size() as isize;
+                let to = (self.start as *mut u8).wrapping_offset(place(0, self.out_dtype));
+                let (mut ins, mut aliased): (SmallVec<[*const u8; INPUTS]>, bool) = (SmallVec::new(), false);
+                for (i, view) in self.inputs.iter().enumerate() {
+                    let from = view.start().wrapping_offset(place(i + 1, view.dtype));
+                    if step[i + 1] == 1 && view.dtype == self.compute[i] {
                         aliased |= std::ptr::eq(from, to);
                         ins.push(from);
                         continue;
                     }
                     let buffer = buffers[i].as_mut_ptr().cast::<u8>();
-                    let (known, length) = spread_from[i];
-                    if !(spread(i) && known == from && length >= m) {
+                    if !(inner[i + 1] == 0 && spread[i].0 == from && spread[i].1 >= m) {
                         // SAFETY: the walk stays within the view, and the buffer holds a block.
                         unsafe { loaders[i](from, step[i + 1], buffer, m) };
-                        spread_from[i] = (from, m);
+                        spread[i] = (from, m);
                     }
                     ins.push(buffer);
                 }
-                if step[0] == 1 && out_dtype == into && !aliased {
-                    block(&ins, to, m);
+                if step[0] == 1 && self.out_dtype == self.into && !aliased {
+                    (self.block)(&ins, to, m);
                 } else {
-                    let buffer = result.as_mut_ptr().cast::<u8>();
-                    block(&ins, buffer, m);
+                    let buffer = buffers[INPUTS].as_mut_ptr().cast::<u8>();
+                    (self.block)(&ins, buffer, m);
                     // SAFETY: the walk stays within the output, and `block` wrote `m` elements.
                     unsafe { store(buffer, step[0], to, m) };
                 }
-                done += m;
             }
         });
-    };
-    let n = walk.numel();
-    if n <= GRAIN {
-        task(0..n);
-        return Ok(());
     }
-    pool::ranges(n, GRAIN, &task)
+}
+
+/// Whether loops over this type are compiled for every instruction set: others are as good as the baseline, or rare.
+pub(super) const fn wide<T: Element>() -> bool {
+    matches!(T::ELEMENT, DType::F32 | DType::F64)
 }
 
 /// `out = f(inputs)` for each element; the inputs, of one type, are broadcast to the output. The output may be an input, in
@@ -165,14 +207,21 @@ pub fn map<T: Element, U: Element, const N: usize>(
             let ins: [&[T]; N] = std::array::from_fn(|k| std::slice::from_raw_parts(ins[k].cast::<T>(), n));
             (ins, std::slice::from_raw_parts_mut(to.cast::<U>(), n))
         };
-        vectorize(
-            #[inline(always)]
-            || {
+        macro_rules! run {
+            () => {
                 for i in 0..n {
                     to[i] = f(std::array::from_fn(|k| ins[k][i]));
                 }
-            },
-        );
+            };
+        }
+        if const { wide::<T>() } {
+            vectorize(
+                #[inline(always)]
+                || run!(),
+            );
+        } else {
+            run!();
+        }
     };
     // SAFETY: the types are those of the block.
     unsafe { drive(&views, &[T::ELEMENT; N], out, U::ELEMENT, &block) }
@@ -212,14 +261,9 @@ pub fn select(condition: &View, a: &View, b: &View, out: &mut ViewMut) -> Result
             let b = std::slice::from_raw_parts(ins[2].cast::<T>(), n);
             (c, a, b, std::slice::from_raw_parts_mut(to.cast::<T>(), n))
         };
-        vectorize(
-            #[inline(always)]
-            || {
-                for i in 0..n {
-                    to[i] = if c[i] { a[i] } else { b[i] };
-                }
-            },
-        );
+        for i in 0..n {
+            to[i] = if c[i] { a[i] } else { b[i] };
+        }
     }
     let block: Block = match out.dtype.size() {
         1 => &pick::<u8>,

@@ -14,6 +14,7 @@ pub mod simd;
 pub mod walk;
 
 use crate::dtype::{DType, Element};
+use crate::error::{Result, TensorError};
 use crate::layout::Layout;
 use std::marker::PhantomData;
 
@@ -64,11 +65,11 @@ impl<'a> View<'a> {
         self.layout.is_contiguous().then(|| unsafe { std::slice::from_raw_parts(self.ptr(), n) })
     }
     /// The elements, copied into one run where they are not in one.
-    pub fn to_slice<T: Element>(&self) -> std::borrow::Cow<'a, [T]> {
-        match self.slice::<T>() {
+    pub fn to_slice<T: Element>(&self) -> Result<std::borrow::Cow<'a, [T]>> {
+        Ok(match self.slice::<T>() {
             Some(s) => s.into(),
             None => {
-                let mut all = Vec::with_capacity(self.layout.numel());
+                let mut all = vec_for(self.layout.numel())?;
                 walk::Walk::new(&self.layout.shape, &[&self.layout.strides]).all(&mut |at, step, n| {
                     let p = self.ptr::<T>();
                     // SAFETY: the walk stays within the layout.
@@ -76,7 +77,7 @@ impl<'a> View<'a> {
                 });
                 all.into()
             }
-        }
+        })
     }
 }
 
@@ -107,4 +108,11 @@ impl<'a> ViewMut<'a> {
     pub fn fresh<T: Element>(&mut self) -> &mut [T] {
         self.slice().expect("an output that is new lies in one run")
     }
+}
+
+/// Room for `n` elements, or the error that there is none.
+pub fn vec_for<T>(n: usize) -> Result<Vec<T>> {
+    let mut v = Vec::new();
+    v.try_reserve_exact(n).map_err(|_| TensorError::no_memory(n.saturating_mul(size_of::<T>())))?;
+    Ok(v)
 }

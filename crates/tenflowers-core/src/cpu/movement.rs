@@ -1,6 +1,6 @@
 //! Elements moved by index. These kernels know the size of an element, not its dtype.
 use super::walk::Walk;
-use super::{View, ViewMut, number::Number, pool};
+use super::{View, ViewMut, number::Number, pool, vec_for};
 use crate::dtype::Element;
 use crate::error::{Result, TensorError};
 use crate::layout::Strides;
@@ -12,14 +12,34 @@ const GRAIN: usize = 1 << 14;
 macro_rules! by_size {
     ($size:expr, $T:ident => $body:expr) => {
         match $size {
-            1 => { type $T = u8; $body }
-            2 => { type $T = u16; $body }
-            4 => { type $T = u32; $body }
-            8 => { type $T = u64; $body }
+            1 => {
+                type $T = u8;
+                $body
+            }
+            2 => {
+                type $T = u16;
+                $body
+            }
+            4 => {
+                type $T = u32;
+                $body
+            }
+            8 => {
+                type $T = u64;
+                $body
+            }
             // Complex128 is aligned to 8 bytes only.
-            _ => { type $T = [u64; 2]; $body }
+            _ => {
+                type $T = [u64; 2];
+                $body
+            }
         }
     };
+}
+
+/// An index along a dimension, which does not count from the end here.
+fn place(op: &'static str, index: i64, dim: usize, size: usize) -> Result<usize> {
+    if index < 0 { Err(TensorError::Index { op, index, dim, size }) } else { resolve(op, index, dim, size) }
 }
 
 /// An index as users give it, counted from the end where it is negative, as an offset in elements.
@@ -62,7 +82,7 @@ pub fn gather(x: &View, dim: usize, index: &View, out: &mut ViewMut) -> Result<(
                 // SAFETY: the walk stays within the layouts, and the index was checked against the dimension.
                 unsafe {
                     let k = *index.ptr::<i64>().offset(at[1] + i * step[1]);
-                    match resolve("gather", k, dim, size) {
+                    match place("gather", k, dim, size) {
                         Ok(k) => {
                             let from = x.start().cast::<T>().offset(at[2] + i * step[2] + k as isize * along);
                             (to as *mut T).offset(at[0] + i * step[0]).write(*from);
@@ -98,7 +118,7 @@ pub fn scatter(dim: usize, index: &View, src: &View, out: &mut ViewMut, how: Sca
                 // SAFETY: the walk stays within the layouts, and the index was checked against the dimension.
                 unsafe {
                     let k = *index.ptr::<i64>().offset(at[1] + i * step[1]);
-                    match resolve("scatter", k, dim, size) {
+                    match place("scatter", k, dim, size) {
                         Ok(k) => {
                             let value = *from.offset(at[2] + i * step[2]);
                             let place = to.offset(at[0] + i * step[0] + k as isize * along);
@@ -129,8 +149,7 @@ impl Picks<'_> {
     /// The offset that each index tuple names, in the order of the index tensors.
     fn offsets(&self) -> Result<Vec<isize>> {
         let numel = self.indices.first().map_or(1, |v| v.layout.numel());
-        let mut offsets = Vec::new();
-        offsets.try_reserve_exact(numel).map_err(|_| TensorError::no_memory(numel * 8))?;
+        let mut offsets = vec_for(numel)?;
         offsets.resize(numel, 0isize);
         for (d, index) in self.indices.iter().enumerate() {
             let mut k = 0;
@@ -215,16 +234,19 @@ pub fn index_put(op: &'static str, out: &mut ViewMut, indices: &[View], values: 
 }
 
 /// The indices of the elements that are not zero, one row each, in row-major order.
-pub fn nonzero<T: Element>(x: &View) -> Vec<i64> {
+pub fn nonzero<T: Element>(x: &View) -> Result<Vec<i64>> {
     let rank = x.layout.rank();
-    let mut found = vec![];
+    let (mut found, mut full) = (vec![], false);
     let mut index = vec![0i64; rank];
     let zero = T::default();
     Walk::new(&x.layout.shape, &[&x.layout.strides]).all(&mut |at, step, n| {
         for i in 0..n as isize {
             // SAFETY: the walk stays within the layout.
-            if unsafe { *x.ptr::<T>().offset(at[0] + i * step[0]) } != zero {
-                found.extend_from_slice(&index);
+            if !full && unsafe { *x.ptr::<T>().offset(at[0] + i * step[0]) } != zero {
+                full = found.try_reserve(rank).is_err();
+                if !full {
+                    found.extend_from_slice(&index);
+                }
             }
             for d in (0..rank).rev() {
                 index[d] += 1;
@@ -235,5 +257,5 @@ pub fn nonzero<T: Element>(x: &View) -> Vec<i64> {
             }
         }
     });
-    found
+    if full { Err(TensorError::no_memory(found.len().saturating_mul(16))) } else { Ok(found) }
 }

@@ -1,6 +1,6 @@
 //! Reductions over any dimensions of any layout. How the work is cut depends on shapes only, and parts are merged in order.
 use super::walk::Walk;
-use super::{View, pool, simd::vectorize};
+use super::{View, map, pool, simd::vectorize};
 use crate::dtype::Element;
 use crate::error::Result;
 use crate::layout::{Shape, Strides};
@@ -108,20 +108,25 @@ impl<A: Copy + Send + Sync, S, M: Fn(A, A) -> A + Sync> Fold<A, S, M> {
                 let mut sums = [self.start; COLUMNS];
                 let base = p.wrapping_offset(at[0] + first as isize);
                 plan.reduced.run(elements.clone(), &mut |at, step, m| {
-                    vectorize(
-                        #[inline(always)]
-                        || {
-                            for j in 0..m as isize {
-                                // SAFETY: the walks stay within the view, and the outputs lie side by side.
-                                let row = unsafe {
-                                    std::slice::from_raw_parts(base.offset(at[0] + j * step[0]), width)
-                                };
-                                for (sum, &x) in sums.iter_mut().zip(row) {
-                                    *sum = (self.step)(*sum, x);
-                                }
+                    macro_rules! add {
+                        () => {
+                        for j in 0..m as isize {
+                            // SAFETY: the walks stay within the view, and the outputs lie side by side.
+                            let row = unsafe { std::slice::from_raw_parts(base.offset(at[0] + j * step[0]), width) };
+                            for (sum, &x) in sums.iter_mut().zip(row) {
+                                *sum = (self.step)(*sum, x);
                             }
-                        },
-                    );
+                        }
+                        };
+                    }
+                    if const { map::wide::<T>() } {
+                        vectorize(
+                            #[inline(always)]
+                            || add!(),
+                        );
+                    } else {
+                        add!();
+                    }
                 });
                 for &sum in &sums[..width] {
                     write(number, sum);
@@ -148,21 +153,28 @@ impl<A: Copy + Send + Sync, S, M: Fn(A, A) -> A + Sync> Fold<A, S, M> {
             }
             // SAFETY: the walk stays within the view.
             let row = unsafe { std::slice::from_raw_parts(p, n) };
-            vectorize(
-                #[inline(always)]
-                || {
-                    let chunks = row.chunks_exact(LANES);
-                    let rest = chunks.remainder();
-                    for chunk in chunks {
-                        for (lane, &x) in lanes.iter_mut().zip(chunk) {
-                            *lane = (self.step)(*lane, x);
-                        }
-                    }
-                    for (lane, &x) in lanes.iter_mut().zip(rest) {
+            macro_rules! add {
+                () => {{
+                let chunks = row.chunks_exact(LANES);
+                let rest = chunks.remainder();
+                for chunk in chunks {
+                    for (lane, &x) in lanes.iter_mut().zip(chunk) {
                         *lane = (self.step)(*lane, x);
                     }
-                },
-            );
+                }
+                for (lane, &x) in lanes.iter_mut().zip(rest) {
+                    *lane = (self.step)(*lane, x);
+                }
+                }};
+            }
+            if const { map::wide::<T>() } {
+                vectorize(
+                    #[inline(always)]
+                    || add!(),
+                );
+            } else {
+                add!();
+            }
         });
         lanes[1..].iter().fold(lanes[0], |a, &b| (self.merge)(a, b))
     }

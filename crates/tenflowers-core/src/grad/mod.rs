@@ -98,7 +98,8 @@ impl Tensor {
     /// For dtypes without derivatives, and where a tensor that was computed would lose its history.
     pub fn require_grad(&self, on: bool) -> Result<()> {
         if on && !self.dtype().is_differentiable() {
-            let what = format!("only tensors of floating point and complex dtype can require gradients, not {}", self.dtype());
+            let what =
+                format!("only tensors of floating point and complex dtype can require gradients, not {}", self.dtype());
             return Err(TensorError::grad("requires_grad_", what));
         }
         if !on && !self.is_leaf() {
@@ -116,6 +117,20 @@ impl Tensor {
         meta.requires_grad.store(self.derived().is_none(), Ordering::Relaxed);
         *meta.history() = Some(History { node, output, of });
     }
+    /// Forgets the operation that made this tensor, and that it requires grad.
+    ///
+    /// # Errors
+    /// For a view, whose history is its base's.
+    pub fn detach_in_place(&self) -> Result<()> {
+        if self.derived().is_some() {
+            return Err(TensorError::grad("detach_", "a view cannot be detached in place; use detach()"));
+        }
+        if let Some(meta) = self.grad_meta() {
+            *meta.history() = None;
+            meta.requires_grad.store(false, Ordering::Relaxed);
+        }
+        Ok(())
+    }
     /// Whether no recorded operation made this tensor.
     pub fn is_leaf(&self) -> bool {
         self.derived().is_none() && self.grad_meta().is_none_or(|m| m.history().is_none())
@@ -130,7 +145,12 @@ impl Tensor {
     pub fn set_grad(&self, grad: Option<Tensor>) -> Result<()> {
         if let Some(g) = &grad {
             if g.shape() != self.shape() {
-                return Err(TensorError::shape("grad", "a gradient has the shape of its tensor", self.shape(), g.shape()));
+                return Err(TensorError::shape(
+                    "grad",
+                    "a gradient has the shape of its tensor",
+                    self.shape(),
+                    g.shape(),
+                ));
             }
             if g.dtype() != self.dtype() {
                 let what = "a gradient has the dtype of its tensor";

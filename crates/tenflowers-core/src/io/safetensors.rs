@@ -10,8 +10,12 @@ use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-fn file_error(path: &Path, what: impl ToString) -> TensorError {
-    TensorError::File { path: path.display().to_string(), what: what.to_string() }
+fn system(path: &Path, e: std::io::Error) -> TensorError {
+    TensorError::File { path: path.display().to_string(), what: e.to_string(), kind: e.kind() }
+}
+
+fn damaged(path: &Path, what: impl ToString) -> TensorError {
+    TensorError::Format { path: path.display().to_string(), what: what.to_string() }
 }
 
 fn format_dtype(dtype: DType) -> Option<Dtype> {
@@ -37,14 +41,14 @@ fn own_dtype(dtype: Dtype) -> Option<DType> {
     DType::ALL.into_iter().find(|d| format_dtype(*d) == Some(dtype))
 }
 
-fn bytes(t: &Tensor) -> Vec<u8> {
+fn bytes(t: &Tensor) -> Result<Vec<u8>> {
     let _lock = lock(&[t.storage()], &[]);
     // SAFETY: the lock is held for the copy.
     let view = unsafe { View::new(t.storage().as_ptr(), t.layout(), t.dtype()) };
     crate::storage_type!(t.dtype(), T => {
-        let elements = view.to_slice::<T>();
+        let elements = view.to_slice::<T>()?;
         // SAFETY: elements are plain data, read as their bytes.
-        unsafe { std::slice::from_raw_parts(elements.as_ptr().cast::<u8>(), size_of_val(&*elements)) }.to_vec()
+        Ok(unsafe { std::slice::from_raw_parts(elements.as_ptr().cast::<u8>(), size_of_val(&*elements)) }.to_vec())
     })
 }
 
@@ -64,18 +68,18 @@ impl Drop for Temporary {
 /// # Errors
 /// For complex tensors, which the format does not know, and what the system says.
 pub fn save_safetensors(path: &Path, tensors: &[(String, Tensor)], texts: HashMap<String, String>) -> Result<()> {
-    let data = tensors.iter().map(|(_, t)| bytes(t)).collect::<Vec<_>>();
+    let data = tensors.iter().map(|(_, t)| bytes(t)).collect::<Result<Vec<_>>>()?;
     let mut views = vec![];
     for ((name, t), bytes) in tensors.iter().zip(&data) {
         let Some(dtype) = format_dtype(t.dtype()) else {
             return Err(TensorError::unsupported("save_safetensors", format!("dtype {}", t.dtype())));
         };
-        let view = TensorView::new(dtype, t.shape().to_vec(), bytes).map_err(|e| file_error(path, e))?;
+        let view = TensorView::new(dtype, t.shape().to_vec(), bytes).map_err(|e| damaged(path, e))?;
         views.push((name.clone(), view));
     }
     let texts = if texts.is_empty() { None } else { Some(texts) };
-    let content = safetensors::serialize(views, texts).map_err(|e| file_error(path, e))?;
-    write_atomically(path, &content).map_err(|e| file_error(path, e))
+    let content = safetensors::serialize(views, texts).map_err(|e| damaged(path, e))?;
+    write_atomically(path, &content).map_err(|e| system(path, e))
 }
 
 fn write_atomically(path: &Path, content: &[u8]) -> std::io::Result<()> {
@@ -104,21 +108,27 @@ fn write_atomically(path: &Path, content: &[u8]) -> std::io::Result<()> {
 /// # Errors
 /// If the file is not there, or not in the format.
 pub fn load_safetensors(path: &Path) -> Result<(Vec<(String, Tensor)>, HashMap<String, String>)> {
-    let content = std::fs::read(path).map_err(|e| file_error(path, e))?;
-    let (_, metadata): (usize, Metadata) = SafeTensors::read_metadata(&content).map_err(|e| file_error(path, e))?;
-    let file = SafeTensors::deserialize(&content).map_err(|e| file_error(path, e))?;
+    let content = std::fs::read(path).map_err(|e| system(path, e))?;
+    let (_, metadata): (usize, Metadata) = SafeTensors::read_metadata(&content).map_err(|e| damaged(path, e))?;
+    let file = SafeTensors::deserialize(&content).map_err(|e| damaged(path, e))?;
     let mut tensors = vec![];
     for (name, view) in file.tensors() {
         let Some(dtype) = own_dtype(view.dtype()) else {
-            return Err(file_error(path, format!("tensor '{name}' has the dtype {:?}, which is not there", view.dtype())));
+            return Err(damaged(
+                path,
+                format!("tensor '{name}' has the dtype {:?}, which is not there", view.dtype()),
+            ));
         };
         let t = Tensor::empty(view.shape(), dtype)?;
         let data = view.data();
         if data.len() != t.storage().len() {
-            return Err(file_error(path, format!("tensor '{name}' has {} bytes, not {}", data.len(), t.storage().len())));
+            return Err(damaged(
+                path,
+                format!("tensor '{name}' has {} bytes, not {}", data.len(), t.storage().len()),
+            ));
         }
         if dtype == DType::Bool && data.iter().any(|&b| b > 1) {
-            return Err(file_error(path, format!("tensor '{name}' holds a bool that is neither 0 nor 1")));
+            return Err(damaged(path, format!("tensor '{name}' holds a bool that is neither 0 nor 1")));
         }
         // SAFETY: new, of this size, and nobody else has it.
         unsafe { std::ptr::copy_nonoverlapping(data.as_ptr(), t.storage().as_ptr(), data.len()) };

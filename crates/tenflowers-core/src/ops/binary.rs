@@ -72,7 +72,7 @@ impl Op for Binary {
         };
         if self.row.divides && dtype.is_integral() {
             let zero = |s: Scalar| s.is_zero();
-            let any = storage_type!(dtype, T => b.to_slice::<T>().iter().any(|&x| zero(crate::Element::scalar(x))));
+            let any = storage_type!(dtype, T => b.to_slice::<T>()?.iter().any(|&x| zero(crate::Element::scalar(x))));
             if any && outs[0].layout.numel() > 0 {
                 return Err(TensorError::argument(self.row.name, "ZeroDivisionError: integer division by zero"));
             }
@@ -200,6 +200,9 @@ pub(super) fn binary_in(
             _ => {}
         }
     }
+    if let (Operand::Scalar(_), Operand::Scalar(_)) = (input, other) {
+        return Err(TensorError::call(row.name, "one of the operands must be a tensor, not both numbers"));
+    }
     let dtype = dtype.map_or_else(|| result_type(&[input, other]), Ok)?;
     let a = tensor(input, dtype)?;
     let original = if let Operand::Tensor(t) = input { t } else { &*a };
@@ -211,7 +214,12 @@ pub(super) fn binary_in(
     }
 }
 
-pub(super) fn binary(row: &'static BinaryRow, input: Operand, other: Operand, target: Option<&Tensor>) -> Result<Tensor> {
+pub(super) fn binary(
+    row: &'static BinaryRow,
+    input: Operand,
+    other: Operand,
+    target: Option<&Tensor>,
+) -> Result<Tensor> {
     binary_in(row, input, other, None, target)
 }
 
@@ -358,13 +366,22 @@ fn chosen(g: &Tensor, x: &Kept, y: &Kept) -> Result<Tensor> {
 }
 
 /// `alpha * other`, before it is added; checks that the result's dtype has room for `alpha`.
-fn scaled<'a>(op: &'static str, input: Operand, other: Operand<'a>, alpha: Scalar, dtype: DType) -> Result<ScaledOperand<'a>> {
+fn scaled<'a>(
+    op: &'static str,
+    input: Operand,
+    other: Operand<'a>,
+    alpha: Scalar,
+    dtype: DType,
+) -> Result<ScaledOperand<'a>> {
     if alpha == Scalar::Int(1) {
         return Ok(ScaledOperand::Same(other));
     }
     let _ = input;
     if !keeps(dtype, alpha) {
-        return Err(TensorError::argument(op, format!("alpha must not be of a higher category than the result, {dtype}")));
+        return Err(TensorError::argument(
+            op,
+            format!("alpha must not be of a higher category than the result, {dtype}"),
+        ));
     }
     Ok(match other {
         Operand::Tensor(t) => ScaledOperand::New(cast(t, dtype)?.mul(alpha)?),
@@ -397,7 +414,8 @@ fn no_bools(op: &'static str, input: Operand, other: Operand, instead: &str) -> 
     };
     if bool(input) || bool(other) {
         let both = bool(input) && bool(other);
-        let what = format!("{} not supported; use {instead}", if both { "two bool tensors are" } else { "a bool operand is" });
+        let what =
+            format!("{} not supported; use {instead}", if both { "two bool tensors are" } else { "a bool operand is" });
         return Err(TensorError::argument(op, what));
     }
     Ok(())
@@ -474,12 +492,12 @@ ops! {
             binary_in(&POW, input, exponent, dtype, target)
         }
         /// The larger of each pair of elements, broadcast; not-a-number wins.
-        pub fn maximum(input: &Tensor, other: &Tensor) into target -> Tensor {
-            binary(&MAXIMUM, input.into(), other.into(), target)
+        pub fn maximum(input: &Tensor, other: &Tensor) -> Tensor {
+            binary(&MAXIMUM, input.into(), other.into(), None)
         }
         /// The smaller of each pair of elements, broadcast; not-a-number wins.
-        pub fn minimum(input: &Tensor, other: &Tensor) into target -> Tensor {
-            binary(&MINIMUM, input.into(), other.into(), target)
+        pub fn minimum(input: &Tensor, other: &Tensor) -> Tensor {
+            binary(&MINIMUM, input.into(), other.into(), None)
         }
         /// Each element held between `min` and `max`, numbers or tensors, either of which may be left out.
         pub fn clamp(input: &Tensor, min: Option<Operand<'_>> = None::<Operand>, max: Option<Operand<'_>> = None::<Operand>) into target -> Tensor {
@@ -496,9 +514,11 @@ ops! {
                 Some(min) => binary_in(&CLAMP_MIN, x.into(), min, Some(dtype), None),
                 None => Ok(x.clone()),
             };
+            // What the write destroys is kept as a copy.
+            let x = if target.is_some_and(|t| t.same(input)) { super::copy(input)? } else { input.clone() };
             let result = match max {
-                Some(max) => binary_in(&CLAMP_MAX, (&low(input)?).into(), max, Some(dtype), None)?,
-                None => low(input)?,
+                Some(max) => binary_in(&CLAMP_MAX, (&low(&x)?).into(), max, Some(dtype), None)?,
+                None => low(&x)?,
             };
             match target {
                 Some(target) => written("clamp", target, &result),

@@ -1,7 +1,6 @@
 //! Comparisons, logic and bits.
 use super::binary::{binary, binary_row};
 use crate::cpu::map::map;
-use crate::dtype::Scalar;
 use crate::error::{Result, TensorError};
 use crate::schema::Operand;
 use crate::tensor::Tensor;
@@ -52,14 +51,18 @@ binary_rows! {
     bitwise_xor BITWISE_XOR "integers have no derivative" (false false { [int bool]: |x, y| x ^ y });
 }
 
-/// Complex numbers have no order.
+/// Numbers stand where PyTorch lets them, and complex ones have no order.
 fn check(op: &'static str, input: Operand, other: Operand) -> Result<()> {
-    let complex = |o: Operand| match o {
-        Operand::Tensor(t) => t.dtype().is_complex(),
-        Operand::Scalar(s) => matches!(s, Scalar::Complex(_)),
-    };
-    if matches!(op, "lt" | "le" | "gt" | "ge") && (complex(input) || complex(other)) {
-        return Err(TensorError::argument(op, "complex numbers have no order"));
+    let number = |o: Operand| matches!(o, Operand::Scalar(_));
+    if !op.starts_with("bitwise") && (number(input) || number(other) && op.starts_with("logical")) {
+        return Err(TensorError::call(op, "a tensor is needed, not a number"));
     }
-    Ok(())
+    let complex = |o: &Operand| match o {
+        Operand::Tensor(t) => Some(t.dtype()).filter(|d| d.is_complex()),
+        Operand::Scalar(s) => Some(s.dtype()).filter(|d| d.is_complex()),
+    };
+    match [input, other].iter().find_map(complex) {
+        Some(dtype) if matches!(op, "lt" | "le" | "gt" | "ge") => Err(TensorError::dtype(op, dtype)),
+        _ => Ok(()),
+    }
 }

@@ -78,7 +78,9 @@ impl Op for Range {
 
 fn minus(from: Scalar, step: Scalar, times: usize) -> Scalar {
     match (from, step) {
-        (Scalar::Complex(_), _) | (_, Scalar::Complex(_)) => Scalar::Complex(from.as_complex() - step.as_complex() * times as f64),
+        (Scalar::Complex(_), _) | (_, Scalar::Complex(_)) => {
+            Scalar::Complex(from.as_complex() - step.as_complex() * times as f64)
+        }
         _ => Scalar::Float(from.as_f64() - step.as_f64() * times as f64),
     }
 }
@@ -144,7 +146,12 @@ fn span(op: &'static str, start: Scalar, end: Scalar, step: Scalar, dtype: Optio
     if (b - a) * s.signum() < 0.0 {
         return Err(TensorError::argument(op, format!("the step {s} leads away from the end: {a} to {b}")));
     }
-    let n = if integers {
+    let whole = |x: Scalar| if dtype.is_integral() { Scalar::Int(x.as_int()) } else { x };
+    let n = if integers || dtype == DType::I64 {
+        let (start, end, step) = (whole(start), whole(end), whole(step));
+        if step.is_zero() {
+            return Err(TensorError::argument(op, "step must not be zero"));
+        }
         let (distance, step) = (end.as_int() - start.as_int(), step.as_int());
         ((distance.abs() + step.abs() - 1) / step.abs()) as f64
     } else {
@@ -154,7 +161,6 @@ fn span(op: &'static str, start: Scalar, end: Scalar, step: Scalar, dtype: Optio
         return Err(TensorError::no_memory(usize::MAX));
     }
     // An integer dtype steps by integers.
-    let whole = |x: Scalar| if dtype.is_integral() { Scalar::Int(x.as_int()) } else { x };
     apply(&Range { start: whole(start), step: whole(step), end: None, n: n as usize, dtype }, &[])
 }
 
@@ -210,6 +216,8 @@ ops! {
             let n = shape_of("linspace", &[steps])?[0];
             let complex = matches!((start, end), (Scalar::Complex(_), _) | (_, Scalar::Complex(_)));
             let dtype = dtype.unwrap_or_else(|| if complex { default_dtype().to_complex() } else { default_dtype() });
+            let whole = |s: Scalar| if dtype.is_integral() { Scalar::Int(s.as_f64() as i128) } else { s };
+            let (start, end) = (whole(start), whole(end));
             let parts = n.saturating_sub(1).max(1) as f64;
             let step = if complex {
                 Scalar::Complex((end.as_complex() - start.as_complex()) / parts)
@@ -241,4 +249,3 @@ ops! {
         }
     }
 }
-

@@ -25,7 +25,8 @@ impl Op for Cat {
         "cat"
     }
     fn infer(&self, inputs: &[&Tensor]) -> Result<Meta> {
-        let mut shape = inputs[0].layout().shape.clone();
+        let model = inputs.iter().max_by_key(|t| t.rank()).map_or(&[][..], |t| t.shape());
+        let mut shape = Shape::from(model);
         shape[self.dim] = self.sizes.iter().sum();
         checked_numel(&shape)?;
         Meta::one(shape, inputs[0].dtype())
@@ -33,8 +34,7 @@ impl Op for Cat {
     fn cpu(&self, inputs: &[View], outs: &mut [ViewMut]) -> Result<()> {
         let (out, mut start) = (&mut outs[0], 0);
         let base = out.start();
-        for x in inputs {
-            let n = x.layout.shape[self.dim];
+        for (x, &n) in inputs.iter().zip(&self.sizes).filter(|(_, n)| **n > 0) {
             let mut part = out.layout.narrow(self.dim, start, n, 1);
             start += n;
             let size = out.dtype.size();
@@ -52,7 +52,12 @@ impl Op for Cat {
         let (g, mut start) = (back.grad()?, 0);
         let piece = |(i, &n): (usize, &usize)| {
             start += n;
-            back.needs(i).then(|| slice_to(g, self.dim, start - n, n, 1)).transpose()
+            let part = || match back.shape(i) {
+                // An empty tensor that was joined whatever its shape.
+                [0] if n == 0 => full_of(&[0], Scalar::ZERO, g.dtype()),
+                _ => slice_to(g, self.dim, start - n, n, 1),
+            };
+            back.needs(i).then(part).transpose()
         };
         self.sizes.iter().enumerate().map(piece).collect()
     }
@@ -63,7 +68,12 @@ fn joined(op: &'static str, tensors: &[Tensor], dim: i64) -> Result<Tensor> {
         return Err(TensorError::argument(op, "at least one tensor is needed"));
     };
     if let Some(t) = tensors.iter().find(|t| t.rank() == 0) {
-        return Err(TensorError::shape(op, "a tensor of no dimensions cannot be joined; use stack", t.shape(), first.shape()));
+        return Err(TensorError::shape(
+            op,
+            "a tensor of no dimensions cannot be joined; use stack",
+            t.shape(),
+            first.shape(),
+        ));
     }
     // Empty tensors of one dimension fit everything, as they always have.
     let empty = |t: &Tensor| t.shape() == [0];
@@ -74,6 +84,7 @@ fn joined(op: &'static str, tensors: &[Tensor], dim: i64) -> Result<Tensor> {
     let mut parts: Vec<Tensor> = vec![];
     for (i, t) in tensors.iter().enumerate() {
         if empty(t) && model.rank() != 1 {
+            parts.push(cast(t, dtype)?.into_owned());
             continue;
         }
         let fits = t.rank() == model.rank() && (0..t.rank()).all(|k| k == d || t.shape()[k] == model.shape()[k]);
@@ -83,10 +94,7 @@ fn joined(op: &'static str, tensors: &[Tensor], dim: i64) -> Result<Tensor> {
         }
         parts.push(cast(t, dtype)?.into_owned());
     }
-    if parts.is_empty() {
-        return copy(&*cast(first, dtype)?);
-    }
-    let sizes = parts.iter().map(|t| t.shape()[d]).collect();
+    let sizes = parts.iter().map(|t| if empty(t) { 0 } else { t.shape()[d] }).collect();
     apply(&Cat { dim: d, sizes }, &parts.iter().collect::<Vec<_>>())
 }
 
@@ -192,12 +200,19 @@ fn padded(input: &Tensor, pad: &[i64], mode: &str, value: Option<Scalar>) -> Res
         }
     }
     if pad.len() % 2 == 1 || pad.len() / 2 > input.rank() {
-        let what = format!("{} numbers for a tensor of {} dimensions: two for each dimension are needed", pad.len(), input.rank());
+        let what = format!(
+            "{} numbers for a tensor of {} dimensions: two for each dimension are needed",
+            pad.len(),
+            input.rank()
+        );
         return Err(TensorError::argument("pad", what));
     }
     let value = value.unwrap_or(Scalar::ZERO);
     if value.category() == Category::Complex && !input.dtype().is_complex() {
-        return Err(TensorError::argument("pad", format!("a complex value cannot be put into a tensor of {}", input.dtype())));
+        return Err(TensorError::argument(
+            "pad",
+            format!("a complex value cannot be put into a tensor of {}", input.dtype()),
+        ));
     }
     let mut shape: Shape = input.shape().into();
     let mut x = input.clone();
@@ -206,7 +221,10 @@ fn padded(input: &Tensor, pad: &[i64], mode: &str, value: Option<Scalar>) -> Res
     for (i, sides) in pad.chunks_exact(2).enumerate() {
         let d = input.rank() - 1 - i;
         let (before, after, n) = (sides[0], sides[1], input.shape()[d] as i64);
-        let total = n.checked_add(before).and_then(|t| t.checked_add(after)).ok_or_else(|| TensorError::no_memory(usize::MAX))?;
+        let total = n
+            .checked_add(before)
+            .and_then(|t| t.checked_add(after))
+            .ok_or_else(|| TensorError::no_memory(usize::MAX))?;
         if total < 0 {
             let what = format!("padding {before} and {after} leaves nothing of dimension {d} of size {n}");
             return Err(TensorError::argument("pad", what));
@@ -220,9 +238,9 @@ fn padded(input: &Tensor, pad: &[i64], mode: &str, value: Option<Scalar>) -> Res
     }
     checked_numel(&shape)?;
     let out = full_of(&shape, value, input.dtype())?;
-    let middle = (0..x.rank()).filter(|&d| x.shape()[d] != shape[d]).try_fold(out.clone(), |t, d| {
-        slice_to(&t, d, starts[d], x.shape()[d], 1)
-    })?;
+    let middle = (0..x.rank())
+        .filter(|&d| x.shape()[d] != shape[d])
+        .try_fold(out.clone(), |t, d| slice_to(&t, d, starts[d], x.shape()[d], 1))?;
     assign::to(Some(&middle), &middle, &x)?;
     Ok(out)
 }

@@ -70,7 +70,11 @@ impl Op for Norm {
                     Fold { start, step: |a, x: f64| join(a, size(x.abs())), merge: join }.run(x, &plan(x), &write)
                 }
                 _ => widened::<f32, _>(x, |x| {
-                    Fold { start, step: |a, x: f32| join(a, size(f64::from(x.abs()))), merge: join }.run(x, &plan(x), &write)
+                    Fold { start, step: |a, x: f32| join(a, size(f64::from(x.abs()))), merge: join }.run(
+                        x,
+                        &plan(x),
+                        &write,
+                    )
                 }),
             }
         })
@@ -83,10 +87,11 @@ impl Op for Norm {
         let zero_where = |mask: &Tensor, t: &Tensor| where_(mask, Scalar::ZERO.into(), t.into());
         // The slope at zero, which is not there for p of at most 2, is taken as zero.
         let flat = norm.eq(0)?;
+        let safe = where_(&flat, Scalar::ONE.into(), norm.into())?;
         Ok(smallvec![Some(match p {
             0.0 => super::full_like(x, x.shape(), Scalar::ZERO)?,
             1.0 => sgn(x)?.mul(g)?,
-            2.0 => x.mul(&zero_where(&flat, &g.div(norm)?)?)?,
+            2.0 => x.mul(&zero_where(&flat, &g.div(&safe)?)?)?,
             _ if p.is_infinite() => {
                 let hit = to_dtype(&x.abs()?.eq(norm)?, g.dtype())?;
                 let count = super::sum(&hit, Some(&self.signed_dims()), true, None)?;
@@ -101,7 +106,7 @@ impl Op for Norm {
                 } else {
                     x.mul(&size.pow(p - 2.0)?)?
                 };
-                scaled.mul(&zero_where(&flat, &g.div(&norm.pow(p - 1.0)?)?)?)?
+                scaled.mul(&zero_where(&flat, &g.div(&safe.pow(p - 1.0)?)?)?)?
             }
         })])
     }
@@ -189,6 +194,8 @@ ops! {
         pub fn conj_public as conj(input: &Tensor) -> Tensor {
             conj(input)
         }
+    }
+    [tf] {
         /// The real part of each element; a real tensor as it is.
         pub fn real(input: &Tensor) -> Tensor {
             if input.dtype().is_complex() { apply(&Part { imaginary: false }, &[input]) } else { Ok(input.clone()) }

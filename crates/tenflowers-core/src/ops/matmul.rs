@@ -76,8 +76,12 @@ fn products<T: Product + Element>(a: &View, b: &View, out: &mut ViewMut) -> Resu
                     col: v.layout.strides[rank - 1],
                 };
                 let batch = rank - 2;
+                if m * n == 0 {
+                    return Ok(());
+                }
                 let mut offsets = vec![];
-                let walk = Walk::new(&a.layout.shape[..batch], &[&a.layout.strides[..batch], &b.layout.strides[..batch]]);
+                let walk =
+                    Walk::new(&a.layout.shape[..batch], &[&a.layout.strides[..batch], &b.layout.strides[..batch]]);
                 walk.all(&mut |at, step, n| {
                     offsets.extend((0..n as isize).map(|i| (at[0] + i * step[0], at[1] + i * step[1])));
                 });
@@ -103,7 +107,7 @@ fn inner(op: &'static str, a: &Tensor, b: &Tensor, k: usize, l: usize) -> Result
     if k == l {
         return Ok(());
     }
-    Err(TensorError::shape(op, format!("inner dimensions differ ({k} != {l})"), a.shape(), b.shape()))
+    Err(TensorError::shape_note(op, "inner dimensions differ", a.shape(), b.shape(), format!("{k} != {l}")))
 }
 
 /// The product as NumPy defines it for any numbers of dimensions.
@@ -127,9 +131,8 @@ fn product(op: &'static str, a: &Tensor, b: &Tensor) -> Result<Tensor> {
         shape.push(n);
         apply(&MatMul, &[&reshape_to(&x, &[rows, k])?, &y])?
     } else {
-        let batch = broadcast(op, &x.shape()[..x.rank() - 2], &y.shape()[..y.rank() - 2]).map_err(|_| {
-            TensorError::shape(op, "the leading dimensions cannot be broadcast", a.shape(), b.shape())
-        })?;
+        let batch = broadcast(op, &x.shape()[..x.rank() - 2], &y.shape()[..y.rank() - 2])
+            .map_err(|_| TensorError::shape(op, "the leading dimensions cannot be broadcast", a.shape(), b.shape()))?;
         let wide = |t: &Tensor, p: usize, q: usize| {
             let to: Shape = batch.iter().copied().chain([p, q]).collect();
             expand_to(t, &to)

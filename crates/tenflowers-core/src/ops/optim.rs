@@ -68,11 +68,8 @@ macro_rules! rules {
             let size = (s.lr / (1.0 - s.beta1.powf(step))) as $t;
             let root = (1.0 - s.beta2.powf(step)).sqrt() as $t;
             let sign: $t = if s.maximize { -1.0 } else { 1.0 };
-            let (shrink, decay) = if s.decoupled {
-                ((1.0 - s.lr * s.weight_decay) as $t, 0.0)
-            } else {
-                (1.0, s.weight_decay as $t)
-            };
+            let (shrink, decay) =
+                if s.decoupled { ((1.0 - s.lr * s.weight_decay) as $t, 0.0) } else { (1.0, s.weight_decay as $t) };
             for i in 0..p.len() {
                 let d = sign * g[i] + decay * p[i];
                 m[i] += (1.0 - b1) * (d - m[i]);
@@ -94,7 +91,13 @@ impl Step {
     fn states(&self) -> usize {
         match self {
             Step::Sgd(s) => usize::from(s.momentum != 0.0),
-            Step::Adam(s, _) => if s.amsgrad { 3 } else { 2 },
+            Step::Adam(s, _) => {
+                if s.amsgrad {
+                    3
+                } else {
+                    2
+                }
+            }
         }
     }
     /// Runs the rule on parameter `k`: `lists` holds its gradient, itself and its states.
@@ -105,11 +108,12 @@ impl Step {
         rule: &(dyn Fn(&[T], &mut [&mut [T]]) + Sync),
     ) -> Result<()> {
         let n = g.layout.numel();
-        let g = g.to_slice::<T>();
+        let g = g.to_slice::<T>()?;
         let places: Vec<usize> = outs.iter_mut().map(|o| o.ptr::<T>() as usize).collect();
         pool::ranges(n, GRAIN, &|range| {
             // SAFETY: outputs lie in one run each, were told apart, and ranges do not overlap.
-            let part = |&p: &usize| unsafe { std::slice::from_raw_parts_mut((p as *mut T).add(range.start), range.len()) };
+            let part =
+                |&p: &usize| unsafe { std::slice::from_raw_parts_mut((p as *mut T).add(range.start), range.len()) };
             let mut parts: Vec<&mut [T]> = places.iter().map(part).collect();
             vectorize(
                 #[inline(always)]
@@ -123,7 +127,13 @@ impl Op for Step {
     fn name(&self) -> &'static str {
         match self {
             Step::Sgd(_) => "_fused_sgd_",
-            Step::Adam(s, _) => if s.decoupled { "_fused_adamw_" } else { "_fused_adam_" },
+            Step::Adam(s, _) => {
+                if s.decoupled {
+                    "_fused_adamw_"
+                } else {
+                    "_fused_adam_"
+                }
+            }
         }
     }
     fn infer(&self, _: &[&Tensor]) -> Result<Meta> {
@@ -132,7 +142,8 @@ impl Op for Step {
     fn cpu(&self, inputs: &[View], outs: &mut [ViewMut]) -> Result<()> {
         let n = inputs.len();
         for (k, g) in inputs.iter().enumerate() {
-            let mut mine: Vec<&mut ViewMut> = outs.iter_mut().enumerate().filter(|(i, _)| i % n == k).map(|(_, o)| o).collect();
+            let mut mine: Vec<&mut ViewMut> =
+                outs.iter_mut().enumerate().filter(|(i, _)| i % n == k).map(|(_, o)| o).collect();
             match (self, g.dtype) {
                 (Step::Sgd(s), DType::F64) => self.one::<f64>(g, &mut mine, &|g, lists| {
                     let [p, rest @ ..] = lists else { return };
@@ -182,7 +193,8 @@ fn run(step: &Step, grads: &[Tensor], lists: &[&[Tensor]]) -> Result<()> {
         }
     }
     let all: Vec<&Tensor> = lists.iter().flat_map(|l| l.iter()).collect();
-    let mut seen: Vec<usize> = all.iter().map(|t| t.storage().as_ptr() as usize + t.layout().offset * t.dtype().size()).collect();
+    let mut seen: Vec<usize> =
+        all.iter().map(|t| t.storage().as_ptr() as usize + t.layout().offset * t.dtype().size()).collect();
     seen.sort_unstable();
     let empty = |t: &&Tensor| t.numel() == 0;
     if seen.windows(2).any(|w| w[0] == w[1]) && !all.iter().any(empty) {

@@ -38,7 +38,12 @@ pub(super) fn tensor<'a>(operand: Operand<'a>, dtype: DType) -> Result<Cow<'a, T
 }
 
 /// `apply_to`, where promotion may have put a cast of `input` in the place of the input that is written in place.
-pub(super) fn apply_promoted(op: &dyn Op, input: &Tensor, inputs: &[&Tensor], target: Option<&Tensor>) -> Result<Tensor> {
+pub(super) fn apply_promoted(
+    op: &dyn Op,
+    input: &Tensor,
+    inputs: &[&Tensor],
+    target: Option<&Tensor>,
+) -> Result<Tensor> {
     match target {
         Some(target) if target.same(input) && !inputs.iter().any(|t| t.same(target)) => {
             let result = crate::op::apply(op, inputs)?;

@@ -15,15 +15,23 @@ use crate::rng::{Counters, Generator, default_generator};
 use crate::schema::Size;
 use crate::tensor::Tensor;
 
-
 /// How elements are drawn.
 #[derive(Debug, Clone, Copy)]
 enum Draw {
     /// In [low, high).
-    Uniform { low: f64, high: f64 },
-    Normal { mean: f64, std: f64 },
+    Uniform {
+        low: f64,
+        high: f64,
+    },
+    Normal {
+        mean: f64,
+        std: f64,
+    },
     /// Integers in [low, low + span).
-    Integer { low: i64, span: u64 },
+    Integer {
+        low: i64,
+        span: u64,
+    },
 }
 
 #[derive(Debug, Clone)]
@@ -45,7 +53,12 @@ impl Random {
         apply(&Random { shape: shape.into(), dtype, draw, counters }, &[])
     }
     /// Fills a run of `T`s by parts, and converts it where the dtype is another.
-    fn fill<T: crate::Element>(&self, out: &mut ViewMut, per: usize, part: impl Fn(u128, &mut [T]) + Sync) -> Result<()> {
+    fn fill<T: crate::Element>(
+        &self,
+        out: &mut ViewMut,
+        per: usize,
+        part: impl Fn(u128, &mut [T]) + Sync,
+    ) -> Result<()> {
         let layout = Layout::contiguous(&out.layout.shape);
         let n = layout.numel();
         let block = if out.dtype == T::ELEMENT { None } else { Some(Block::new(n * size_of::<T>(), false)?) };
@@ -136,18 +149,38 @@ fn floats(op: &'static str, dtype: Option<DType>) -> Result<DType> {
 const UNIT: Draw = Draw::Uniform { low: 0.0, high: 1.0 };
 const STANDARD: Draw = Draw::Normal { mean: 0.0, std: 1.0 };
 
+/// Uniform numbers; complex ones have both parts so.
+fn uniforms(op: &'static str, shape: &[usize], dtype: Option<DType>, generator: Option<&Generator>) -> Result<Tensor> {
+    let dtype = dtype.unwrap_or_else(default_dtype);
+    if !dtype.is_complex() {
+        return Random::new(shape, floats(op, Some(dtype))?, UNIT, generator);
+    }
+    complex_of(dtype, || Random::new(shape, dtype.to_real(), UNIT, generator))
+}
+
+fn complex_of(dtype: DType, part: impl Fn() -> Result<Tensor>) -> Result<Tensor> {
+    let imaginary = super::to_dtype(&part()?, dtype)?.mul(Scalar::Complex(crate::C64::new(0.0, 1.0)))?;
+    super::to_dtype(&part()?, dtype)?.add(&imaginary)
+}
+
 /// Normal numbers; complex ones have parts of half the variance.
 fn normals(op: &'static str, shape: &[usize], dtype: Option<DType>, generator: Option<&Generator>) -> Result<Tensor> {
     let dtype = dtype.unwrap_or_else(default_dtype);
     if !dtype.is_complex() {
         return Random::new(shape, floats(op, Some(dtype))?, STANDARD, generator);
     }
-    let part = || Random::new(shape, dtype.to_real(), Draw::Normal { mean: 0.0, std: 0.5f64.sqrt() }, generator);
-    let imaginary = part()?.mul(Scalar::Complex(crate::C64::new(0.0, 1.0)))?;
-    super::to_dtype(&part()?, dtype)?.add(&super::to_dtype(&imaginary, dtype)?)
+    let draw = Draw::Normal { mean: 0.0, std: 0.5f64.sqrt() };
+    complex_of(dtype, || Random::new(shape, dtype.to_real(), draw, generator))
 }
 
-fn integers(op: &'static str, low: i64, high: i64, shape: &[usize], dtype: DType, generator: Option<&Generator>) -> Result<Tensor> {
+fn integers(
+    op: &'static str,
+    low: i64,
+    high: i64,
+    shape: &[usize],
+    dtype: DType,
+    generator: Option<&Generator>,
+) -> Result<Tensor> {
     if low >= high {
         return Err(TensorError::argument(op, format!("low must be below high: {low} and {high}")));
     }
@@ -178,7 +211,11 @@ pub(super) fn coin(shape: &[usize], p: f64, generator: Option<&Generator>) -> Re
 }
 
 fn probability(op: &'static str, p: f64) -> Result<f64> {
-    if (0.0..=1.0).contains(&p) { Ok(p) } else { Err(TensorError::argument(op, format!("a probability is between 0 and 1, not {p}"))) }
+    if (0.0..=1.0).contains(&p) {
+        Ok(p)
+    } else {
+        Err(TensorError::argument(op, format!("a probability is between 0 and 1, not {p}")))
+    }
 }
 
 fn permuted(n: i64, generator: Option<&Generator>) -> Result<Tensor> {
@@ -194,7 +231,7 @@ ops! {
         /// Numbers drawn uniformly from [0, 1).
         pub fn rand(size: Size<'_>; generator: Option<&Generator> = None::<&Generator>, dtype: Option<DType> = None::<DType>, device: Option<Device> = None::<Device>, requires_grad: bool = false)
             no_grad "it has no tensor to differentiate by" -> Tensor {
-            made(Random::new(&shape_of("rand", size.0)?, floats("rand", dtype)?, UNIT, generator)?, device, requires_grad)
+            made(uniforms("rand", &shape_of("rand", size.0)?, dtype, generator)?, device, requires_grad)
         }
         /// Numbers drawn from the standard normal distribution.
         pub fn randn(size: Size<'_>; generator: Option<&Generator> = None::<&Generator>, dtype: Option<DType> = None::<DType>, device: Option<Device> = None::<Device>, requires_grad: bool = false)
@@ -224,8 +261,7 @@ ops! {
         /// Numbers drawn uniformly from [0, 1), in the shape and dtype of a tensor unless another dtype is given.
         pub fn rand_like(input: &Tensor; generator: Option<&Generator> = None::<&Generator>, dtype: Option<DType> = None::<DType>, device: Option<Device> = None::<Device>, requires_grad: bool = false)
             no_grad "the result does not depend on its input" -> Tensor {
-            let dtype = floats("rand_like", Some(dtype.unwrap_or(input.dtype())))?;
-            made(Random::new(input.shape(), dtype, UNIT, generator)?, device, requires_grad)
+                        made(uniforms("rand_like", input.shape(), Some(dtype.unwrap_or(input.dtype())), generator)?, device, requires_grad)
         }
         /// Numbers drawn from the standard normal distribution, in the shape and dtype of a tensor unless another dtype is given.
         pub fn randn_like(input: &Tensor; generator: Option<&Generator> = None::<&Generator>, dtype: Option<DType> = None::<DType>, device: Option<Device> = None::<Device>, requires_grad: bool = false)

@@ -220,7 +220,8 @@ impl Op for Extreme {
         let (mut shape, dtype) = inputs[0].meta();
         if let Some(n) = shape.get_mut(self.dim) {
             if *n == 0 {
-                let what = format!("dimension {} of size 0 has no extreme; the shape is {:?}", self.dim, inputs[0].shape());
+                let what =
+                    format!("dimension {} of size 0 has no extreme; the shape is {:?}", self.dim, inputs[0].shape());
                 return Err(TensorError::Indexing { op: self.name, what });
             }
             *n = 1;
@@ -294,7 +295,10 @@ fn full_extreme(name: &'static str, how: How, input: &Tensor) -> Result<Tensor> 
         return Err(TensorError::dtype(name, input.dtype()));
     }
     if input.numel() == 0 {
-        return Err(TensorError::argument(name, format!("a tensor without elements has no extreme; the shape is {:?}", input.shape())));
+        return Err(TensorError::argument(
+            name,
+            format!("a tensor without elements has no extreme; the shape is {:?}", input.shape()),
+        ));
     }
     reduce(how, input, (0..input.rank()).collect(), false)
 }
@@ -334,7 +338,9 @@ fn variance(op: &'static str, input: &Tensor, dims: Dims, correction: f64, keepd
 
 fn correction_of(op: &'static str, unbiased: bool, correction: Option<Scalar>) -> Result<f64> {
     match correction {
-        Some(c) if matches!(c, Scalar::Complex(_)) => Err(TensorError::argument(op, "correction must be a real number")),
+        Some(c) if matches!(c, Scalar::Complex(_)) => {
+            Err(TensorError::argument(op, "correction must be a real number"))
+        }
         Some(c) => Ok(c.as_f64()),
         None => Ok(if unbiased { 1.0 } else { 0.0 }),
     }
@@ -398,27 +404,27 @@ ops! {
         pub fn max(input: &Tensor) -> Tensor {
             full_extreme("max", How::Max, input)
         }
+        /// The larger of each pair of elements, broadcast.
+        pub fn max_other as max(input: &Tensor, other: &Tensor) -> Tensor {
+            super::maximum(input, other)
+        }
         /// The largest elements along `dim`, and where they are.
         pub fn max_dim as max(input: &Tensor, dim: i64, keepdim: bool = false) -> Found {
             let (values, indices) = extreme("max", true, input, dim, keepdim)?;
             Ok(Found { values, indices })
         }
-        /// The larger of each pair of elements, broadcast.
-        pub fn max_other as max(input: &Tensor, other: &Tensor) -> Tensor {
-            super::maximum(input, other)
-        }
         /// The smallest element. Equal ones share the gradient.
         pub fn min(input: &Tensor) -> Tensor {
             full_extreme("min", How::Min, input)
+        }
+        /// The smaller of each pair of elements, broadcast.
+        pub fn min_other as min(input: &Tensor, other: &Tensor) -> Tensor {
+            super::minimum(input, other)
         }
         /// The smallest elements along `dim`, and where they are.
         pub fn min_dim as min(input: &Tensor, dim: i64, keepdim: bool = false) -> Found {
             let (values, indices) = extreme("min", false, input, dim, keepdim)?;
             Ok(Found { values, indices })
-        }
-        /// The smaller of each pair of elements, broadcast.
-        pub fn min_other as min(input: &Tensor, other: &Tensor) -> Tensor {
-            super::minimum(input, other)
         }
         /// The largest elements over the dimensions `dim`, or over all. Equal ones share the gradient.
         pub fn amax(input: &Tensor, dim: &[i64] = &[] as &[i64], keepdim: bool = false) -> Tensor {

@@ -32,7 +32,8 @@ impl Op for Where {
     fn vjp(&self, back: &Back) -> Result<Grads> {
         let (g, condition) = (back.grad()?, back.input(0)?);
         let zero = full_like(g, &[], Scalar::ZERO)?;
-        let part = |i: usize, a: &Tensor, b: &Tensor| back.needs(i).then(|| apply(&Where, &[condition, a, b])).transpose();
+        let part =
+            |i: usize, a: &Tensor, b: &Tensor| back.needs(i).then(|| apply(&Where, &[condition, a, b])).transpose();
         Ok(smallvec![None, part(1, g, &zero)?, part(2, &zero, g)?])
     }
 }
@@ -74,7 +75,8 @@ ops! {
                 Operand::Tensor(t) => (t.dtype(), input.dtype()),
                 Operand::Scalar(s) => (s.dtype(), input.dtype()),
             };
-            if !(from.can_cast(to) || from == DType::I64 && to != DType::Bool) {
+            let number = matches!(value, Operand::Scalar(_)) && !from.is_complex();
+            if !(number || from.can_cast(to)) {
                 let what = "the value cannot be cast to the dtype of the tensor";
                 return Err(TensorError::DType { op: "masked_fill", what, left: from, right: to });
             }
@@ -89,8 +91,11 @@ ops! {
         pub fn masked_select(input: &Tensor, mask: &Tensor) -> Tensor {
             check_mask("masked_select", mask)?;
             let shape = broadcast("masked_select", input.shape(), mask.shape())?;
-            let (x, mask) = (super::view::expand_to(input, &shape)?, super::view::expand_to(mask, &shape)?);
-            super::index_by(&x, &[Some(mask)])
+            let flat = |t: &Tensor| {
+                let wide = super::view::expand_to(t, &shape)?;
+                super::reshape_to(&wide, &[wide.numel()])
+            };
+            super::index_by(&flat(input)?, &[Some(flat(mask)?)])
         }
         /// Where `condition` holds: the indices along each dimension.
         pub fn where_indices as where(condition: &Tensor) no_grad "the result is an index" -> Vec<Tensor> {

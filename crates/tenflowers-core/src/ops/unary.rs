@@ -60,7 +60,12 @@ impl Op for Unary {
     }
     fn cpu(&self, inputs: &[View], outs: &mut [ViewMut]) -> Result<()> {
         let dtype = inputs[0].dtype;
-        (self.0.cpu)(dtype, &inputs[0], &mut outs[0]).unwrap_or_else(|| Err(TensorError::dtype(self.0.name, dtype)))
+        (self.0.cpu)(dtype, &inputs[0], &mut outs[0]).unwrap_or_else(|| {
+            Err(match dtype {
+                DType::Bool => TensorError::argument(self.0.name, "a bool tensor has none; use logical_not or convert it first"),
+                _ => TensorError::dtype(self.0.name, dtype),
+            })
+        })
     }
     fn keep(&self, _: &[bool]) -> Keep {
         self.0.keep.iter().map(|name| slot(name)).collect()
@@ -229,13 +234,15 @@ unary_rows! { math [tf method]
     conj_physical CONJ (Same Same { [complex]: |z| z.conj(), [int float bool]: |x| x } |g| [] conj(g)?);
 }
 
+unary_row!(isnan ISNAN ["the result is boolean"] Same Bool { [float] -> bool: |x| x.is_nan(), [complex] -> bool: |z| z.is_nan(), [int bool] -> bool: |_x| false });
+unary_row!(isinf ISINF ["the result is boolean"] Same Bool {
+    [float] -> bool: |x| x.is_infinite(), [complex] -> bool: |z| z.re.is_infinite() || z.im.is_infinite(), [int bool] -> bool: |_x| false
+});
+unary_row!(isfinite ISFINITE ["the result is boolean"] Same Bool {
+    [float] -> bool: |x| x.is_finite(), [complex] -> bool: |z| z.is_finite(), [int bool] -> bool: |_x| true
+});
+
 unary_rows! { predicates [tf method]
-    /// Where an element is not a number.
-    isnan ISNAN (Same Bool { [float] -> bool: |x| x.is_nan(), [complex] -> bool: |z| z.is_nan(), [int bool] -> bool: |_x| false }) no_grad "the result is boolean";
-    /// Where an element is infinite.
-    isinf ISINF (Same Bool { [float] -> bool: |x| x.is_infinite(), [complex] -> bool: |z| z.is_infinite(), [int bool] -> bool: |_x| false }) no_grad "the result is boolean";
-    /// Where an element is neither infinite nor not a number.
-    isfinite ISFINITE (Same Bool { [float] -> bool: |x| x.is_finite(), [complex] -> bool: |z| z.is_finite(), [int bool] -> bool: |_x| true }) no_grad "the result is boolean";
     /// Where an element is zero.
     logical_not LOGICAL_NOT (Same Bool { [float int complex] -> bool: |x| x == T::default(), [bool]: |x| !x }) no_grad "the result is boolean";
     /// Each bit turned round.
@@ -294,19 +301,31 @@ pub mod activations {
     ops! {
         [nn] {
             /// `x * sigmoid(x)` for each element.
-            pub fn silu(input: &Tensor, inplace: bool = false) into target -> Tensor {
-                unary(&SILU, input, if inplace { Some(input) } else { target })
+            pub fn silu(input: &Tensor, inplace: bool = false) -> Tensor {
+                unary(&SILU, input, inplace.then_some(input))
             }
             /// `x * P(X <= x)` for a standard normal X, or with `approximate="tanh"` its approximation by tanh.
-            pub fn gelu(input: &Tensor; approximate: &str = "none") into target -> Tensor {
+            pub fn gelu(input: &Tensor; approximate: &str = "none") -> Tensor {
                 match approximate {
-                    "none" => unary(&GELU, input, target),
-                    "tanh" => unary(&GELU_TANH, input, target),
+                    "none" => unary(&GELU, input, None),
+                    "tanh" => unary(&GELU_TANH, input, None),
                     other => Err(TensorError::argument("gelu", format!("approximate must be 'none' or 'tanh', not '{other}'"))),
                 }
             }
         }
         [tf method] {
+            /// Where an element is not a number.
+            pub fn isnan(input: &Tensor) no_grad "the result is boolean" -> Tensor {
+                unary(&ISNAN, input, None)
+            }
+            /// Where an element is infinite, a complex one in one of its parts.
+            pub fn isinf(input: &Tensor) no_grad "the result is boolean" -> Tensor {
+                unary(&ISINF, input, None)
+            }
+            /// Where an element is neither infinite nor not a number.
+            pub fn isfinite(input: &Tensor) no_grad "the result is boolean" -> Tensor {
+                unary(&ISFINITE, input, None)
+            }
             /// Each element to the power of two.
             pub fn square(input: &Tensor) into target -> Tensor {
                 super::super::pow::to(target, input.into(), Scalar::Int(2).into())

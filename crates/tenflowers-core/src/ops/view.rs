@@ -152,6 +152,11 @@ impl Op for Split {
     }
 }
 
+/// More pieces than memory has room for are an error before they are begun.
+fn few(count: usize) -> Result<()> {
+    crate::cpu::vec_for::<[Tensor; 32]>(count).map(drop)
+}
+
 fn pieces(input: &Tensor, op: Split, views: impl Iterator<Item = Result<Tensor>>) -> Result<Vec<Tensor>> {
     let pieces = views.collect::<Result<Vec<_>>>()?;
     // Where the base is written later, each piece makes its history anew by its own view.
@@ -160,7 +165,12 @@ fn pieces(input: &Tensor, op: Split, views: impl Iterator<Item = Result<Tensor>>
         && let Some(of) = input.base().edge().map(|e| e.number())
         && pieces.len() > 1
     {
-        let node = Node::new(std::sync::Arc::new(op), smallvec![Some(edge)], vec![], pieces.iter().map(Tensor::meta).collect());
+        let node = Node::new(
+            std::sync::Arc::new(op),
+            smallvec![Some(edge)],
+            vec![],
+            pieces.iter().map(Tensor::meta).collect(),
+        );
         for (i, piece) in pieces.iter().enumerate() {
             piece.set_history(node.clone(), i as u32, of);
         }
@@ -203,7 +213,8 @@ pub(super) fn alias(input: &Tensor) -> Result<Tensor> {
 fn inferred(op: &'static str, input: &Tensor, sizes: &[i64]) -> Result<Shape> {
     let numel = input.numel();
     let mismatch = || {
-        let what = format!("shape {sizes:?} does not hold the {numel} elements of a tensor of shape {:?}", input.shape());
+        let what =
+            format!("shape {sizes:?} does not hold the {numel} elements of a tensor of shape {:?}", input.shape());
         TensorError::argument(op, what)
     };
     let unknown = sizes.iter().filter(|&&n| n == -1).count();
@@ -340,7 +351,7 @@ ops! {
         }
         /// The tensor that holds the start of [`narrow`](narrow).
         pub fn narrow_at as narrow(input: &Tensor, dim: i64, start: &Tensor, length: i64) -> Tensor {
-            if start.rank() > 0 || !start.dtype().is_integral() {
+            if start.rank() > 0 || start.dtype().category() != crate::Category::Integer {
                 return Err(TensorError::argument("narrow", "start must be an integer or an integer tensor of no dimensions"));
             }
             narrow(input, dim, start.item()?.as_int() as i64, length)
@@ -379,6 +390,7 @@ ops! {
                 return Err(TensorError::Axis { op: "unbind", axis: dim, rank: 0 });
             }
             let dim = axis("unbind", dim, input.rank())?;
+            few(input.shape()[dim])?;
             pieces(input, Split { dim, unbound: true }, (0..input.shape()[dim]).map(|i| select_to(input, dim, i)))
         }
         /// Pieces of `split_size` along `dim`, the last of which may be smaller. They share memory with `input`.
@@ -392,6 +404,7 @@ ops! {
                 return Err(TensorError::argument("split", format!("split_size must be positive, not {split_size}")));
             }
             let mut sizes: Vec<i64> = vec![];
+            few((size / split_size.max(1)) as usize)?;
             if size == 0 {
                 sizes.push(0);
             } else {
@@ -431,6 +444,7 @@ ops! {
             }
             let size = input.shape()[axis("chunk", dim, input.rank())?] as i64;
             if size == 0 {
+                few(chunks as usize)?;
                 return split_sizes(input, &vec![0; chunks as usize], dim);
             }
             split(input, (size + chunks - 1) / chunks, dim)
@@ -457,6 +471,10 @@ ops! {
             check_strides("as_strided", input, &to)?;
             apply(&AsStrided { to, from: input.layout().clone() }, &[input])
         }
+        /// The elements without history. Shares memory with `input`.
+        pub fn detach(input: &Tensor) no_grad "it is there to have none" -> Tensor {
+            Ok(input.detach())
+        }
     }
     [method] {
         /// The same elements under another shape, one size of which may be -1. Shares memory with `input`.
@@ -478,10 +496,6 @@ ops! {
         /// The tensor widened to the shape of another one. Shares memory with `input`.
         pub fn expand_as(input: &Tensor, other: &Tensor) -> Tensor {
             expanded(input, &sizes(other))
-        }
-        /// The elements without history. Shares memory with `input`.
-        pub fn detach(input: &Tensor) no_grad "it is there to have none" -> Tensor {
-            Ok(input.detach())
         }
     }
 }

@@ -112,11 +112,46 @@ impl Schema {
     pub fn run(&self, args: &[Option<Value>], target: Option<&Tensor>) -> Result<Value> {
         match target {
             Some(target) if !self.into => match (self.apply)(args, None)? {
-                Value::Tensor(t) => ops::write_out(self.name, target, &t).map(Value::Tensor),
+                Value::Tensor(t) => {
+                    self.check_out(args, &t, target)?;
+                    ops::write_out(self.name, target, &t).map(Value::Tensor)
+                }
                 _ => Err(TensorError::call(self.name, "has not one tensor as its result, so it takes no out")),
             },
             _ => (self.apply)(args, target),
         }
+    }
+    /// The result for a target that takes its shape, which shares no memory with the inputs.
+    pub fn run_apart(&self, args: &[Option<Value>], target: &Tensor) -> Result<Value> {
+        let value = (self.apply)(args, None)?;
+        if let Value::Tensor(result) = &value {
+            self.check_out(args, result, target)?;
+        }
+        Ok(value)
+    }
+    /// A target that is written after the result is made must not hold what the result was made of, and operations that
+    /// only move elements do not convert them.
+    fn check_out(&self, args: &[Option<Value>], result: &Tensor, target: &Tensor) -> Result<()> {
+        let tensors = args.iter().flatten().flat_map(|v| match v {
+            Value::Tensor(t) => std::slice::from_ref(t),
+            Value::Tensors(ts) => ts,
+            _ => &[],
+        });
+        if tensors.into_iter().any(|t| t.overlaps(target)) {
+            let what = "the tensor of out= shares memory with an input; clone one of them first";
+            return Err(TensorError::argument(self.name, what));
+        }
+        let moves = matches!(self.name, "gather" | "index_select" | "masked_select");
+        let (left, right) = (result.dtype(), target.dtype());
+        if moves && left != right {
+            let what = "the tensor of out= must have the dtype of the result";
+            return Err(TensorError::DType { op: self.name, what, left, right });
+        }
+        Ok(())
+    }
+    /// Whether `out=` can name a tensor for the result.
+    pub fn takes_out(&self) -> bool {
+        matches!(self.returns, Returns::Tensor | Returns::Any) && !self.in_place(Place::Private)
     }
     /// Where a parameter is, by its name or by what NumPy calls it.
     pub fn param(&self, name: &str) -> Option<usize> {

@@ -68,17 +68,18 @@ pub fn int(v: &Bound<'_, PyAny>) -> PyResult<i64> {
     if v.is_instance_of::<PyBool>() {
         return Err(PyTypeError::new_err("an int is needed, not bool"));
     }
+    if let Ok(t) = v.cast::<PyTensor>() {
+        return match PyTensor::of(t).item() {
+            Ok(Scalar::Int(i)) if i64::try_from(i).is_ok() => Ok(i as i64),
+            _ => Err(PyTypeError::new_err("an int or an integer tensor of one element is needed")),
+        };
+    }
     match v.extract::<i64>() {
         Ok(i) => Ok(i),
-        Err(e) if v.is_instance_of::<PyInt>() => {
-            let text = format!("{v} does not fit 64 bits");
-            let _ = e;
-            Err(super::errors::new(v.py(), "ArgumentError", text))
+        Err(_) if v.is_instance_of::<PyInt>() => {
+            Err(super::errors::new(v.py(), "ArgumentError", format!("{v} does not fit 64 bits")))
         }
-        Err(e) => match element(v) {
-            Some(Scalar::Int(i)) => i64::try_from(i).map_err(|_| e),
-            _ => Err(e),
-        },
+        Err(e) => Err(e),
     }
 }
 
@@ -91,9 +92,10 @@ fn ints(v: &Bound<'_, PyAny>) -> PyResult<Ints> {
     v.try_iter()?.map(|i| int(&i?)).collect()
 }
 
-fn tensors(v: &Bound<'_, PyAny>) -> Option<Vec<Tensor>> {
-    let items: Vec<Bound<'_, PyAny>> = sequence(v)?;
-    items.iter().map(|i| i.cast::<PyTensor>().ok().map(PyTensor::of)).collect()
+/// The tensors of a sequence, or the object that is none.
+fn tensors<'py>(v: &Bound<'py, PyAny>) -> Result<Vec<Tensor>, Bound<'py, PyAny>> {
+    let items: Vec<Bound<'_, PyAny>> = sequence(v).ok_or_else(|| v.clone())?;
+    items.iter().map(|i| i.cast::<PyTensor>().map(PyTensor::of).map_err(|_| i.clone())).collect()
 }
 
 fn sequence<'py>(v: &Bound<'py, PyAny>) -> Option<Vec<Bound<'py, PyAny>>> {
@@ -112,15 +114,16 @@ fn type_name(v: &Bound<'_, PyAny>) -> String {
 
 /// The argument as the parameter takes it.
 pub fn convert(schema: &Schema, param: &Param, v: &Bound<'_, PyAny>) -> PyResult<Value> {
-    let wrong = || {
+    let refuse = |found: &Bound<'_, PyAny>| {
         PyTypeError::new_err(format!(
             "{}(): argument '{}' must be {}, not {}",
             schema.name,
             param.name,
             param.kind.describe(),
-            type_name(v)
+            type_name(found)
         ))
     };
+    let wrong = || refuse(v);
     if matches!(param.kind, ParamKind::Tensor | ParamKind::Operand)
         && let Ok(t) = v.cast::<PyTensor>()
     {
@@ -133,7 +136,7 @@ pub fn convert(schema: &Schema, param: &Param, v: &Bound<'_, PyAny>) -> PyResult
     let or_wrong = |e: PyErr| if e.is_instance_of::<PyTypeError>(v.py()) { wrong() } else { e };
     match param.kind {
         ParamKind::Tensor => Err(wrong()),
-        ParamKind::Tensors => tensors(v).map(Value::Tensors).ok_or_else(wrong),
+        ParamKind::Tensors => tensors(v).map(Value::Tensors).map_err(|found| refuse(&found)),
         ParamKind::TensorOptions => {
             let items = sequence(v).ok_or_else(wrong)?;
             let item = |i: &Bound<'_, PyAny>| match i.cast::<PyTensor>() {

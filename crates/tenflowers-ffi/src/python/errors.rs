@@ -1,9 +1,12 @@
 //! Errors of the core as exceptions of the package.
-use pyo3::exceptions::{PyKeyboardInterrupt, PyOSError, PyRuntimeError, PyTypeError};
+use pyo3::exceptions::{
+    PyFileNotFoundError, PyIsADirectoryError, PyKeyboardInterrupt, PyOSError, PyPermissionError, PyRuntimeError, PyTypeError,
+};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyType;
 use std::cell::RefCell;
+use std::io::ErrorKind;
 use tenflowers_core::TensorError;
 
 thread_local!(static KEPT: RefCell<Option<PyErr>> = const { RefCell::new(None) });
@@ -35,6 +38,7 @@ fn class_of(e: &TensorError) -> &'static str {
         TensorError::Unsupported { .. } => "UnsupportedError",
         TensorError::Device { .. } => "DeviceError",
         TensorError::OutOfMemory { .. } => "OutOfMemoryError",
+        TensorError::Format { .. } => "DeserializationError",
         _ => "TensorError",
     }
 }
@@ -50,7 +54,14 @@ pub fn to_py(e: TensorError) -> PyErr {
         TensorError::Interrupted => return taken().unwrap_or_else(|| PyKeyboardInterrupt::new_err(())),
         TensorError::Callback(text) => return taken().unwrap_or_else(|| PyRuntimeError::new_err(text.clone())),
         TensorError::Call { .. } => return PyTypeError::new_err(e.to_string()),
-        TensorError::File { .. } => return PyOSError::new_err(e.to_string()),
+        TensorError::File { kind, .. } => {
+            return match kind {
+                ErrorKind::NotFound => PyFileNotFoundError::new_err(e.to_string()),
+                ErrorKind::PermissionDenied => PyPermissionError::new_err(e.to_string()),
+                ErrorKind::IsADirectory => PyIsADirectoryError::new_err(e.to_string()),
+                _ => PyOSError::new_err(e.to_string()),
+            };
+        }
         _ => {}
     }
     Python::attach(|py| match class(py, class_of(&e)) {

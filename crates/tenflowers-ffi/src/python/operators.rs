@@ -7,7 +7,7 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use tenflowers_core::schema::Operand;
-use tenflowers_core::{DType, Result, Scalar, Tensor, TensorError, ops};
+use tenflowers_core::{Result, Scalar, Tensor, TensorError, ops};
 
 type Object<'py> = PyResult<Bound<'py, PyAny>>;
 
@@ -90,7 +90,7 @@ macro_rules! operators {
                 tensor_pair(slf, other, |b, a| ops::matmul(a, b))
             }
             fn __neg__<'py>(slf: &Bound<'py, Self>) -> Object<'py> {
-                unary(slf, negated)
+                unary(slf, ops::neg)
             }
             fn __pos__<'py>(slf: &Bound<'py, Self>) -> Object<'py> {
                 Ok(slf.clone().into_any())
@@ -158,14 +158,6 @@ fn no_modulo(modulo: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         Some(m) if !m.is_none() => Err(PyTypeError::new_err("pow() of tensors takes no modulus")),
         _ => Ok(()),
     }
-}
-
-/// The negative, which a bool has not.
-fn negated(t: &Tensor) -> Result<Tensor> {
-    if t.dtype() == DType::Bool {
-        return Err(TensorError::argument("neg", "a bool tensor has no negative; use ~ or logical_not"));
-    }
-    ops::neg(t)
 }
 
 operators! {

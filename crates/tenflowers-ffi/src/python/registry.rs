@@ -101,7 +101,7 @@ fn run_row(py: Python<'_>, row: &Row, given: &Given) -> PyResult<*mut ffi::PyObj
         match bind(schema, given) {
             Ok((values, out)) => {
                 let target = out.or_else(|| given.slf.filter(|_| row.in_place));
-                return run(py, schema, tuple, &values, target);
+                return run(py, schema, tuple, &values, target, row.in_place);
             }
             // What is too large, or a device that is not there, is no question of the overload.
             Err(Refused::Value(e)) => return Err(e),
@@ -173,7 +173,7 @@ fn bind<'py>(
                     values[at] = Some(convert(schema, &schema.params[at], &v).map_err(|e| refused(v.py(), e))?);
                 }
                 Some(_) => return Err(form(format!("got two values for the argument '{name}'"))),
-                None if name == "out" && schema.returns == Returns::Tensor => {
+                None if name == "out" && schema.takes_out() => {
                     out = if v.is_none() { None } else { Some(v) };
                 }
                 None => return Err(form(format!("got an unexpected keyword argument '{name}'"))),
@@ -192,12 +192,20 @@ fn run(
     tuple: &Option<Py<PyAny>>,
     values: &Values,
     target: Option<Borrowed<'_, '_, PyAny>>,
+    in_place: bool,
 ) -> PyResult<*mut ffi::PyObject> {
     if let Some(target) = target {
         let Ok(t) = target.cast::<PyTensor>() else {
             return Err(PyTypeError::new_err(format!("{}(): out must be a tensor, not {}", schema.name, target.get_type())));
         };
-        schema.run(values, Some(&PyTensor::of(&t))).or_raise()?;
+        let own = PyTensor::of(&t);
+        // A target without elements takes the shape of the result, as PyTorch's do.
+        if own.numel() == 0 && !in_place {
+            if let Value::Tensor(result) = schema.run_apart(values, &own).or_raise()? {
+                return t.get().take(&t, result, schema.name).map(|()| target.to_owned().into_ptr());
+            }
+        }
+        schema.run(values, Some(&own)).or_raise()?;
         return Ok(target.to_owned().into_ptr());
     }
     Ok(match schema.run(values, None).or_raise()? {
@@ -244,7 +252,7 @@ fn signature(s: &Schema, method: bool) -> String {
             None => p.name.to_string(),
         });
     }
-    if !method && s.returns == Returns::Tensor && !s.places.contains(&Place::Private) {
+    if !method && s.takes_out() {
         if !star {
             parts.push("*".into());
         }

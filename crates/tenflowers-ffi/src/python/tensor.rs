@@ -5,14 +5,15 @@ use super::convert::{OrRaise, int, scalar_object};
 use super::dtype::{PyDType, PyDevice, object, size};
 use super::errors;
 use super::numpy::numpy_of;
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::{PyTypeError, PyUserWarning, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{IntoPyDict, PyDict, PyList, PyTuple, PyType};
 use std::ffi::c_void;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, Weak};
 use std::sync::atomic::{AtomicPtr, Ordering};
 use tenflowers_autograd::Options;
+use tenflowers_core::grad::GradMeta;
 use tenflowers_core::layout::axis;
 use tenflowers_core::{DType, Scalar, Tensor, TensorError, ops};
 
@@ -23,6 +24,8 @@ pub struct PyTensor {
     tensor: Mutex<Tensor>,
     /// This object, once the tensor knows it.
     own: AtomicPtr<c_void>,
+    /// The tensor that this is the gradient of, where somebody saw it as such.
+    grad_of: Mutex<Option<Weak<GradMeta>>>,
 }
 
 impl PyTensor {
@@ -37,6 +40,24 @@ impl PyTensor {
             this.own.store(own, Ordering::Release);
         }
         t
+    }
+    fn new_of(t: Tensor) -> Self {
+        let own = AtomicPtr::new(std::ptr::null_mut());
+        PyTensor { tensor: Mutex::new(t), own, grad_of: Mutex::new(None) }
+    }
+    /// Takes the elements of a result, whatever its shape: what `out=` does for a target without elements.
+    pub fn take(&self, slf: &Bound<'_, PyTensor>, result: Tensor, op: &'static str) -> PyResult<()> {
+        let old = PyTensor::of(slf);
+        if old.shape() == result.shape() {
+            return ops::write_out(op, &old, &result).or_raise().map(drop);
+        }
+        let new = Tensor::like_target(op, &result, &old).or_raise()?;
+        self.exchange(old.with_data(&new));
+        old.clear_object(slf.as_ptr().cast());
+        Ok(())
+    }
+    fn belongs_to(&self, t: &Tensor) {
+        *self.grad_of.lock().unwrap_or_else(|e| e.into_inner()) = Some(Arc::downgrade(t.shared_grad_meta()));
     }
     fn exchange(&self, t: Tensor) {
         *self.tensor.lock().unwrap_or_else(|e| e.into_inner()) = t;
@@ -61,7 +82,7 @@ pub fn wrap(py: Python<'_>, t: Tensor) -> PyResult<Bound<'_, PyAny>> {
         // SAFETY: as above.
         return Ok(unsafe { Bound::from_borrowed_ptr(py, known) });
     }
-    let new = Bound::new(py, PyTensor { tensor: Mutex::new(t.clone()), own: AtomicPtr::new(std::ptr::null_mut()) })?;
+    let new = Bound::new(py, PyTensor::new_of(t.clone()))?;
     let own = new.as_ptr().cast::<c_void>();
     t.set_object(own);
     new.get().own.store(own, Ordering::Release);
@@ -132,7 +153,7 @@ impl PyTensor {
         }
         // `Tensor(…)` makes a new object: another tensor over the same elements where there was one.
         let t = if t.object().is_null() { t } else { t.detach() };
-        Ok(PyTensor { tensor: Mutex::new(t), own: AtomicPtr::new(std::ptr::null_mut()) })
+        Ok(PyTensor::new_of(t))
     }
 
     /// The sizes of the dimensions.
@@ -191,6 +212,16 @@ impl PyTensor {
         }
         wrap(slf.py(), ops::transpose(&t, -2, -1).or_raise()?)
     }
+    /// The real part of each element; a real tensor as it is.
+    #[getter]
+    fn real<'py>(slf: &Bound<'py, Self>) -> Object<'py> {
+        wrap(slf.py(), ops::real(&PyTensor::of(slf)).or_raise()?)
+    }
+    /// The imaginary part of each element of a complex tensor.
+    #[getter]
+    fn imag<'py>(slf: &Bound<'py, Self>) -> Object<'py> {
+        wrap(slf.py(), ops::imag(&PyTensor::of(slf)).or_raise()?)
+    }
     /// The tensor that this is a view of.
     #[getter]
     fn _base<'py>(slf: &Bound<'py, Self>) -> PyResult<Option<Bound<'py, PyAny>>> {
@@ -205,7 +236,7 @@ impl PyTensor {
     /// The elements without history. Assigning exchanges them, whatever their shape and dtype.
     #[getter]
     fn data<'py>(slf: &Bound<'py, Self>) -> Object<'py> {
-        wrap(slf.py(), PyTensor::of(slf).detach())
+        wrap(slf.py(), PyTensor::of(slf).quiet())
     }
     #[setter]
     fn set_data(slf: &Bound<'_, Self>, value: &Bound<'_, PyTensor>) -> PyResult<()> {
@@ -214,18 +245,42 @@ impl PyTensor {
             let what = format!("a tensor that requires grad cannot become {}", value.dtype());
             return Err(TensorError::grad("data", what)).or_raise();
         }
-        slf.get().exchange(t.with_data(&value));
+        let new = t.with_data(&value);
+        slf.get().exchange(new.clone());
         t.clear_object(slf.as_ptr().cast());
+        // A gradient stays the gradient of its tensor.
+        let owner = slf.get().grad_of.lock().unwrap_or_else(|e| e.into_inner()).as_ref().and_then(Weak::upgrade);
+        if let Some(owner) = owner {
+            let mut slot = owner.grad();
+            if slot.as_ref().is_some_and(|g| g.same(&t)) {
+                *slot = Some(new);
+            }
+        }
         Ok(())
     }
     /// The gradient that `backward` added up here.
     #[getter]
     fn grad<'py>(slf: &Bound<'py, Self>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        PyTensor::of(slf).grad().map(|g| wrap(slf.py(), g)).transpose()
+        let t = PyTensor::of(slf);
+        let Some(g) = t.grad() else {
+            if t.requires_grad() && !t.is_leaf() && !t.retains_grad() {
+                let text = c"grad of a tensor that is no leaf: backward() keeps it only after retain_grad()";
+                PyErr::warn(slf.py(), &slf.py().get_type::<PyUserWarning>(), text, 1)?;
+            }
+            return Ok(None);
+        };
+        let object = wrap(slf.py(), g)?;
+        object.cast::<PyTensor>()?.get().belongs_to(&t);
+        Ok(Some(object))
     }
     #[setter]
     fn set_grad(slf: &Bound<'_, Self>, value: Option<&Bound<'_, PyTensor>>) -> PyResult<()> {
-        PyTensor::of(slf).set_grad(value.map(PyTensor::of)).or_raise()
+        let t = PyTensor::of(slf);
+        t.set_grad(value.map(PyTensor::of)).or_raise()?;
+        if let Some(value) = value {
+            value.get().belongs_to(&t);
+        }
+        Ok(())
     }
     #[deleter]
     fn delete_grad(slf: &Bound<'_, Self>) -> PyResult<()> {
@@ -328,6 +383,11 @@ impl PyTensor {
     #[pyo3(signature = (requires_grad = true))]
     fn requires_grad_<'py>(slf: Bound<'py, Self>, requires_grad: bool) -> PyResult<Bound<'py, Self>> {
         PyTensor::of(&slf).require_grad(requires_grad).or_raise()?;
+        Ok(slf)
+    }
+    /// Forgets the operation that made this tensor.
+    fn detach_<'py>(slf: Bound<'py, Self>) -> PyResult<Bound<'py, Self>> {
+        PyTensor::of(&slf).detach_in_place().or_raise()?;
         Ok(slf)
     }
     /// Keeps the gradient of this tensor, which is no leaf, in `grad`.

@@ -144,7 +144,11 @@ fn prepare(op: &'static str, x: &Tensor, given: &[Option<Tensor>]) -> Result<Opt
         if is_mask(index) {
             let covered = x.shape().get(d..d + index.rank());
             if covered != Some(index.shape()) {
-                let what = format!("a mask of shape {:?} does not fit the dimensions from {d} on of a tensor of shape {:?}", index.shape(), x.shape());
+                let what = format!(
+                    "a mask of shape {:?} does not fit the dimensions from {d} on of a tensor of shape {:?}",
+                    index.shape(),
+                    x.shape()
+                );
                 return error(what);
             }
             for part in nonzero_tuple(index)? {
@@ -208,7 +212,12 @@ impl Prepared {
             values.clone()
         };
         if broadcast(op, values.shape(), &seen).ok().as_deref() != Some(&seen[..]) {
-            return Err(TensorError::shape(op, "the values cannot be broadcast to what the index names", values.shape(), &seen));
+            return Err(TensorError::shape(
+                op,
+                "the values cannot be broadcast to what the index names",
+                values.shape(),
+                &seen,
+            ));
         }
         let values = expand_to(&values, &seen)?;
         if self.at == 0 {
@@ -231,9 +240,19 @@ pub fn index_by(x: &Tensor, indices: &[Option<Tensor>]) -> Result<Tensor> {
 }
 
 /// A copy of `x` with `values` written or added at `indices`.
-pub(super) fn put(op: &'static str, x: &Tensor, indices: &[Option<Tensor>], values: &Tensor, add: bool) -> Result<Tensor> {
+pub(super) fn put(
+    op: &'static str,
+    x: &Tensor,
+    indices: &[Option<Tensor>],
+    values: &Tensor,
+    add: bool,
+) -> Result<Tensor> {
     let Some(p) = prepare(op, x, indices)? else {
-        return if add { x.add(&to_dtype(values, x.dtype())?) } else { crate::ops::copy(&expand_to(values, x.shape())?) };
+        return if add {
+            x.add(&to_dtype(values, x.dtype())?)
+        } else {
+            crate::ops::copy(&expand_to(values, x.shape())?)
+        };
     };
     let values = p.values(op, values)?;
     let put = apply(&IndexPut { indices: p.indices.len() as u8, add }, &p.inputs(&[&p.x, &values]))?;
@@ -301,9 +320,9 @@ fn nonzero_rows(x: &Tensor) -> Result<Tensor> {
         let view = unsafe { View::new(x.storage().as_ptr(), x.layout(), x.dtype()) };
         storage_type!(x.dtype(), T => {
             if x.rank() == 0 {
-                return full_of(&[usize::from(view.to_slice::<T>()[0] != T::default()), 0], Scalar::ZERO, DType::I64);
+                return full_of(&[usize::from(view.to_slice::<T>()?[0] != T::default()), 0], Scalar::ZERO, DType::I64);
             }
-            movement::nonzero::<T>(&view)
+            movement::nonzero::<T>(&view)?
         })
     };
     let rows = found.len() / x.rank();

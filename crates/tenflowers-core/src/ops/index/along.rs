@@ -92,15 +92,17 @@ fn corner(t: &Tensor, shape: &[usize]) -> Result<Tensor> {
     shape.iter().enumerate().filter(|(d, n)| t.shape()[*d] != **n).try_fold(t.clone(), part)
 }
 
-fn check_index(op: &'static str, input: &Tensor, index: &Tensor, dim: usize) -> Result<()> {
-    if index.dtype() != DType::I64 {
-        return Err(TensorError::argument(op, format!("the index must be an int64 tensor, not {}", index.dtype())));
+/// The index as int64, checked against the tensor.
+fn checked_index(op: &'static str, input: &Tensor, index: &Tensor, dim: usize) -> Result<Tensor> {
+    if index.dtype().category() != crate::Category::Integer {
+        return Err(TensorError::argument(op, format!("the index must be an integer tensor, not {}", index.dtype())));
     }
+    let index = to_dtype(index, DType::I64)?;
     if index.numel() == 0 {
-        return Ok(());
+        return Ok(index);
     }
     let rank = |t: &Tensor| t.rank().max(1);
-    if rank(index) != rank(input) {
+    if rank(&index) != rank(input) {
         let what = "the index must have as many dimensions as the tensor";
         return Err(TensorError::shape(op, what, input.shape(), index.shape()));
     }
@@ -108,7 +110,7 @@ fn check_index(op: &'static str, input: &Tensor, index: &Tensor, dim: usize) -> 
         let what = format!("the index is larger than the tensor beside dimension {dim}");
         return Err(TensorError::shape(op, what, input.shape(), index.shape()));
     }
-    Ok(())
+    Ok(index)
 }
 
 /// Checks, and tensors of no dimensions given one.
@@ -122,7 +124,7 @@ fn scattered(
     target: Option<&Tensor>,
 ) -> Result<Tensor> {
     let dim = axis(op, dim, input.rank())?;
-    check_index(op, input, index, dim)?;
+    let index = &checked_index(op, input, index, dim)?;
     if src.dtype() != input.dtype() {
         let what = "expected a source of the tensor's dtype";
         return Err(TensorError::DType { op, what, left: input.dtype(), right: src.dtype() });
@@ -163,7 +165,7 @@ ops! {
                 return Err(TensorError::unsupported("gather", "sparse_grad=True"));
             }
             let dim = axis("gather", dim, input.rank())?;
-            check_index("gather", input, index, dim)?;
+            let index = &checked_index("gather", input, index, dim)?;
             if input.rank() == 0 || index.rank() == 0 {
                 let lift = |t: &Tensor| crate::ops::reshape_to(t, &[t.numel()]);
                 let out = apply(&Gather(0), &[&lift(input)?, &lift(index)?])?;
@@ -196,6 +198,7 @@ ops! {
                 return Err(TensorError::argument("index_select", what));
             }
             let index = crate::ops::reshape_to(&to_dtype(index, DType::I64)?, &[index.numel()])?;
+            no_negative("index_select", &index, d, input)?;
             if input.rank() == 0 {
                 if index.numel() != 1 {
                     let what = "a tensor of no dimensions takes an index of one element";
@@ -234,6 +237,13 @@ ops! {
     }
 }
 
+/// Along a dimension, unlike in Python's brackets, indices do not count from the end.
+fn no_negative(op: &'static str, index: &Tensor, dim: usize, input: &Tensor) -> Result<()> {
+    let lowest = if index.numel() == 0 { 0 } else { crate::ops::min(index)?.item()?.as_int() as i64 };
+    let size = input.shape().get(dim).copied().unwrap_or(1);
+    if lowest < 0 { Err(TensorError::Index { op, index: lowest, dim, size }) } else { Ok(()) }
+}
+
 fn along(
     op: &'static str,
     input: &Tensor,
@@ -245,7 +255,11 @@ fn along(
 ) -> Result<Tensor> {
     let d = axis(op, dim, input.rank())?;
     if index.rank() > 1 || !matches!(index.dtype(), DType::I32 | DType::I64) {
-        let what = format!("the index must be an int64 tensor of at most one dimension, not {:?} of {}", index.shape(), index.dtype());
+        let what = format!(
+            "the index must be an int64 tensor of at most one dimension, not {:?} of {}",
+            index.shape(),
+            index.dtype()
+        );
         return Err(TensorError::Indexing { op, what });
     }
     if source.dtype() != input.dtype() {
@@ -253,12 +267,18 @@ fn along(
         return Err(TensorError::DType { op, what, left: input.dtype(), right: source.dtype() });
     }
     let index = crate::ops::reshape_to(&to_dtype(index, DType::I64)?, &[index.numel()])?;
+    no_negative(op, &index, d, input)?;
     let lift = |t: &Tensor| if t.rank() == 0 { crate::ops::reshape_to(t, &[1]) } else { Ok(t.clone()) };
     let (x, source) = (lift(input)?, lift(source)?);
     let mut expected = x.layout().shape.clone();
     expected[d] = index.numel();
     if expected[..] != *source.shape() {
-        return Err(TensorError::shape(op, "the source does not fit the slices that the index names", source.shape(), &expected));
+        return Err(TensorError::shape(
+            op,
+            "the source does not fit the slices that the index names",
+            source.shape(),
+            &expected,
+        ));
     }
     let mut indices = vec![None; d];
     indices.push(Some(index));

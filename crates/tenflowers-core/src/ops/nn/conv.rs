@@ -47,8 +47,9 @@ impl Conv {
         let n = out.layout.numel();
         widened::<T, _>(&inputs[0], |a| {
             widened::<T, _>(&inputs[1], |b| {
-                let (a, b) = (a.to_slice::<T>(), b.to_slice::<T>());
-                let bias = inputs.get(2).map(|v| widened::<T, _>(v, |v| Ok(v.to_slice::<T>().into_owned()))).transpose()?;
+                let (a, b) = (a.to_slice::<T>()?, b.to_slice::<T>()?);
+                let bias =
+                    inputs.get(2).map(|v| widened::<T, _>(v, |v| Ok(v.to_slice::<T>()?.into_owned()))).transpose()?;
                 computed::<T>(out, |to| {
                     // SAFETY: the output is new, in one run, and written whole.
                     let to = unsafe { std::slice::from_raw_parts_mut(to, n) };
@@ -146,7 +147,9 @@ fn convolve(
         return shape_error("the weight must have four dimensions: out, in / groups, height and width".into());
     }
     if !matches!(input.rank(), 3 | 4) {
-        return shape_error("the input must have four dimensions, batch, channels, height and width, or the last three".into());
+        return shape_error(
+            "the input must have four dimensions, batch, channels, height and width, or the last three".into(),
+        );
     }
     for t in [Some(weight), bias].into_iter().flatten() {
         if t.dtype() != input.dtype() {

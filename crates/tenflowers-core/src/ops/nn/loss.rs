@@ -3,7 +3,9 @@ use crate::dtype::{DType, Scalar};
 use crate::error::{Result, TensorError};
 use crate::layout::Shape;
 use crate::ops;
-use crate::ops::{full_of, gather, index_by, log_softmax, mean, reshape_to, squeeze_dim, sum, to_dtype, unsqueeze, where_};
+use crate::ops::{
+    full_of, gather, index_by, log_softmax, mean, reshape_to, squeeze_dim, sum, to_dtype, unsqueeze, where_,
+};
 use crate::schema::Operand;
 use crate::tensor::Tensor;
 
@@ -29,7 +31,9 @@ impl Reduction {
             "none" => Ok(Reduction::None),
             "mean" => Ok(Reduction::Mean),
             "sum" => Ok(Reduction::Sum),
-            other => Err(TensorError::argument(op, format!("reduction must be 'none', 'mean' or 'sum', not '{other}'"))),
+            other => {
+                Err(TensorError::argument(op, format!("reduction must be 'none', 'mean' or 'sum', not '{other}'")))
+            }
         }
     }
     fn apply(self, losses: &Tensor) -> Result<Tensor> {
@@ -58,7 +62,13 @@ fn class_dim(input: &Tensor) -> usize {
 }
 
 /// The negative log-likelihood of class numbers; the weights of the samples beside it.
-fn nll(op: &'static str, input: &Tensor, target: &Tensor, weight: Option<&Tensor>, ignore: i64) -> Result<(Tensor, Tensor)> {
+fn nll(
+    op: &'static str,
+    input: &Tensor,
+    target: &Tensor,
+    weight: Option<&Tensor>,
+    ignore: i64,
+) -> Result<(Tensor, Tensor)> {
     let dim = class_dim(input);
     let expected: Shape = input.shape().iter().enumerate().filter(|(d, _)| *d != dim).map(|(_, &n)| n).collect();
     if input.rank() == 0 || target.shape() != &expected[..] {
@@ -108,10 +118,17 @@ fn check_floats(op: &'static str, input: &Tensor) -> Result<()> {
 }
 
 /// Cross-entropy against probabilities of classes.
-fn soft_targets(input: &Tensor, target: &Tensor, weight: Option<&Tensor>, reduction: Reduction, smoothing: f64) -> Result<Tensor> {
+fn soft_targets(
+    input: &Tensor,
+    target: &Tensor,
+    weight: Option<&Tensor>,
+    reduction: Reduction,
+    smoothing: f64,
+) -> Result<Tensor> {
     let dim = class_dim(input) as i64;
     let classes = input.shape()[dim as usize];
-    let target = if smoothing > 0.0 { target.mul(1.0 - smoothing)?.add(smoothing / classes as f64)? } else { target.clone() };
+    let target =
+        if smoothing > 0.0 { target.mul(1.0 - smoothing)?.add(smoothing / classes as f64)? } else { target.clone() };
     let mut product = log_softmax(input, Some(dim), 3, None)?.mul(&target)?;
     if let Some(w) = weight {
         product = product.mul(&by_class(w, input)?)?;

@@ -45,7 +45,10 @@ fn pair(op: &'static str, name: &str, values: &[i64], least: i64) -> Result<[usi
     };
     // Beyond this no memory could hold what it asks for, and sums could overflow.
     if pair.iter().any(|&v| v < least || v > 1 << 40) {
-        return Err(TensorError::argument(op, format!("{name} must be at least {least} (and sensible), not {values:?}")));
+        return Err(TensorError::argument(
+            op,
+            format!("{name} must be at least {least} (and sensible), not {values:?}"),
+        ));
     }
     Ok(pair.map(|v| v as usize))
 }

@@ -25,7 +25,12 @@ impl Normalize {
     fn axes(&self) -> SmallVec<[usize; 6]> {
         self.dims.iter().map(|&d| d as usize).collect()
     }
-    fn run<T: crate::Element + Into<f64>>(&self, x: &View, outs: &mut [ViewMut], narrow: impl Fn(f64) -> T + Sync) -> Result<()>
+    fn run<T: crate::Element + Into<f64>>(
+        &self,
+        x: &View,
+        outs: &mut [ViewMut],
+        narrow: impl Fn(f64) -> T + Sync,
+    ) -> Result<()>
     where
         T: std::ops::Sub<Output = T> + std::ops::Mul<Output = T>,
     {
@@ -122,7 +127,7 @@ fn channel(op: &'static str, name: &str, t: Option<&Tensor>, x: &Tensor) -> Resu
 }
 
 ops! {
-    [tf nn] {
+    [nn] {
         /// Each slice over the last dimensions, of shape `normalized_shape`, with mean 0 and variance 1, times `weight` plus
         /// `bias` (Ba et al., 2016).
         pub fn layer_norm(input: &Tensor, normalized_shape: &[i64], weight: Option<&Tensor> = None::<&Tensor>, bias: Option<&Tensor> = None::<&Tensor>, eps: f64 = 1e-5) -> Tensor {
@@ -144,13 +149,14 @@ ops! {
             let out = apply_all(&Normalize { dims, eps }, &[input])?.swap_remove(0);
             affine(out, weight, bias)
         }
-    }
-    [nn] {
         /// Each channel (dimension 1) with mean 0 and variance 1 over the batch and the other dimensions, or by the running
         /// statistics unless `training`, times `weight` plus `bias` (Ioffe and Szegedy, 2015). In training the running
         /// statistics, where given, move by `momentum` towards the batch's, in place.
         pub fn batch_norm(input: &Tensor, running_mean: Option<&Tensor>, running_var: Option<&Tensor>, weight: Option<&Tensor> = None::<&Tensor>, bias: Option<&Tensor> = None::<&Tensor>, training: bool = false, momentum: f64 = 0.1, eps: f64 = 1e-5) -> Tensor {
             check_float("batch_norm", input)?;
+            if input.numel() == 0 {
+                return crate::ops::copy(input);
+            }
             if input.rank() < 2 {
                 return Err(TensorError::shape("batch_norm", "at least two dimensions are needed", input.shape(), &[]));
             }
@@ -187,4 +193,3 @@ ops! {
         }
     }
 }
-

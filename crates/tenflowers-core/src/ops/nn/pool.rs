@@ -34,7 +34,7 @@ impl Op for MaxPool {
             computed::<T>(values, |to| {
                 // SAFETY: the output is new and in one run.
                 let to = unsafe { std::slice::from_raw_parts_mut(to, n) };
-                self.0.max(&x.to_slice::<T>(), T::LOWEST, to, indices.fresh::<i64>())
+                self.0.max(&x.to_slice::<T>()?, T::LOWEST, to, indices.fresh::<i64>())
             })
         }));
         done.unwrap_or_else(|| Err(TensorError::dtype("max_pool2d", dtype)))
@@ -79,7 +79,7 @@ impl Op for AveragePool {
                     computed::<$t>(out, |to| {
                         // SAFETY: the output is new and in one run.
                         let to = unsafe { std::slice::from_raw_parts_mut(to, n) };
-                        let x = x.to_slice::<$t>();
+                        let x = x.to_slice::<$t>()?;
                         if self.backward {
                             self.sizes.average_backward(&x, to, self.count_include_pad, self.divisor)
                         } else {
@@ -164,7 +164,7 @@ fn unfold(t: &Tensor, input: &Tensor) -> Result<Tensor> {
 }
 
 ops! {
-    [tf nn] {
+    [nn] {
         /// The largest element of each window of planes `[batch, channels, height, width]`; with `return_indices` also where
         /// in its plane it is.
         pub fn max_pool2d(input: &Tensor, kernel_size: &[i64], stride: Option<&[i64]> = None::<&[i64]>, padding: &[i64] = &[0i64] as &[i64], dilation: &[i64] = &[1i64] as &[i64], ceil_mode: bool = false, return_indices: bool = false) -> Value {
@@ -174,8 +174,6 @@ ops! {
             let values = unfold(&outs[0], input)?;
             Ok(if return_indices { Value::Tensors(vec![values, unfold(&outs[1], input)?]) } else { Value::Tensor(values) })
         }
-    }
-    [nn] {
         /// The mean of each window of planes `[batch, channels, height, width]`; the padding counts unless
         /// `count_include_pad` is false, and `divisor_override` is divided by instead.
         pub fn avg_pool2d(input: &Tensor, kernel_size: &[i64], stride: Option<&[i64]> = None::<&[i64]>, padding: &[i64] = &[0i64] as &[i64], ceil_mode: bool = false, count_include_pad: bool = true, divisor_override: Option<i64> = None::<i64>) -> Tensor {

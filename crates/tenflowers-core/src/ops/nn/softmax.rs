@@ -38,9 +38,9 @@ macro_rules! rows {
                     for &x in row.iter() {
                         total += f64::from((x - top).exp());
                     }
-                    let shift = top + total.ln() as $t;
+                    let log = total.ln() as $t;
                     for x in row.iter_mut() {
-                        *x -= shift;
+                        *x = (*x - top) - log;
                     }
                 } else {
                     let mut total = 0.0f64;
