@@ -45,7 +45,16 @@ KINDS = {
     "Generator": "Generator",
     "Index": "_Index",
 }
-RETURNS = {"Tensor": "Tensor", "Tensors": "tuple[Tensor, ...]", "Int": "_int", "Float": "_float", "Bool": "_bool"}
+RETURNS = {
+    "Tensor": "Tensor",
+    "Tensors": "tuple[Tensor, ...]",
+    "Int": "_int",
+    "Float": "_float",
+    "Bool": "_bool",
+    "None": "None",
+    # One or several, as the arguments say.
+    "Any": "Any",
+}
 
 OPERATORS = {
     "add": "add",
@@ -129,18 +138,22 @@ def calls(row: dict[str, Any]) -> Iterator[Signature]:
 
 
 def functions(row: dict[str, Any]) -> Iterator[Signature]:
+    if row["places"] == ["method"]:
+        return
     for call in calls(row):
-        if row["returns"] == "Tensor":
+        if row["returns"] in ("Tensor", "Any") and row["places"] != ["private"]:
             out = Parameter("out", "Tensor | None", "None", keyword_only=True)
             yield replace(call, parameters=(*call.parameters, out))
         else:
             yield call
-        yield from in_place(row, call)
 
 
 def methods(row: dict[str, Any]) -> Iterator[Signature]:
     if "method" in row["places"]:
         for call in calls(row):
+            own = [p for p in call.parameters if p.name == "input"]
+            rest = [p for p in call.parameters if p.name != "input"]
+            call = replace(call, parameters=(*own, *rest))
             yield call
             yield from in_place(row, call)
 
@@ -197,6 +210,7 @@ def generate() -> str:
         "    # (operators)\n": operators(),
         "    # (methods of the table)\n": definitions(every_method, method=True, without=defined(tensor.body)),
         "# (results of the table)\n": classes,
+        "# (public names)\n": f"__all__ = {sorted(_core.__all__)!r}\n",
         "# (functions of the table)\n": definitions(every_function, method=False, without=defined(body)),
     }.items():
         head, found, tail = text.partition(mark)

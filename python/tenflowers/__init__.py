@@ -19,10 +19,17 @@ from ._size import Size
 from .autograd.grad_mode import enable_grad, no_grad, set_grad_enabled
 
 if TYPE_CHECKING:
-    from . import autograd, errors, nn, optim, testing, utils
-    from ._printing import set_printoptions
-    from .dtypes import finfo, iinfo
-    from .serialization import load, save
+    from . import autograd as autograd
+    from . import errors as errors
+    from . import nn as nn
+    from . import optim as optim
+    from . import testing as testing
+    from . import utils as utils
+    from ._printing import set_printoptions as set_printoptions
+    from .dtypes import finfo as finfo
+    from .dtypes import iinfo as iinfo
+    from .serialization import load as load
+    from .serialization import save as save
 
 __version__ = "0.1.0"
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import operator
-from dataclasses import replace
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np

@@ -272,7 +272,8 @@ def _into(name: str, samples: Any, reference: Any) -> OpInfo:
 
 
 def _converts(name: str, dtype: str) -> OpInfo:
-    reason = "" if dtype in ("float64", "complex128") else f"{dtype} is too coarse for finite differences, or has no derivatives"
+    fine = dtype in ("float64", "complex128")
+    reason = "" if fine else f"{dtype} is too coarse for finite differences, or has no derivatives"
     grads = () if reason else ("float64",)
     return OpInfo(name, _convert_samples, lambda x: x, REAL, grads, dtype, places=("method",), no_grad=reason)
 

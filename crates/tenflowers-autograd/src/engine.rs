@@ -266,12 +266,13 @@ fn walk(
         }
         while let Some(Ready(node)) = queue.heap.pop() {
             let mut grads = queue.waiting.remove(&node.sequence).unwrap_or_default();
-            node.run_hooks(&mut grads)?;
+            // What is asked for is what came, before hooks change what goes on.
             for (i, g) in grads.iter().enumerate() {
                 if let (Some(g), Some(inputs)) = (g, at.get(&Key::Node(Arc::as_ptr(&node), i as u32))) {
                     found.extend(inputs.iter().map(|&i| (Place::Input(i), g.clone())));
                 }
             }
+            node.run_hooks(&mut grads)?;
             if !of_use(&node) {
                 continue;
             }

@@ -145,7 +145,9 @@ const VIEWS: &[(&str, Look)] = &[
     ("a piece of chunk", |t| Ok(ops::chunk(t, 2, 0)?.swap_remove(0))),
     ("a piece of unbind", |t| Ok(ops::unbind(t, 1)?.swap_remove(0))),
     ("a view of a view of a view", |t| ops::select(&ops::unsqueeze(&ops::transpose(t, 0, 1)?, 1)?, 0, 1)),
-    ("a diagonal of a reshape", |t| ops::diagonal(&ops::reshape(&ops::transpose(t, 0, 1)?, Size(&[2, 1, 2]))?, 0, 0, 2)),
+    ("a diagonal of a reshape", |t| {
+        ops::diagonal(&ops::reshape(&ops::transpose(t, 0, 1)?, Size(&[2, 1, 2]))?, 0, 0, 2)
+    }),
 ];
 
 #[test]
@@ -166,7 +168,10 @@ fn writes_through_every_kind_of_view_show_in_the_base() {
 
 /// `f`, checked for every kind of view; the name of the kind goes into the message.
 fn for_views(f: impl Fn(&[Tensor], Look) -> Result<Tensor>) {
-    for (name, look) in VIEWS {
+    for_each(VIEWS.iter(), f);
+}
+fn for_each<'a>(views: impl Iterator<Item = &'a (&'static str, Look)>, f: impl Fn(&[Tensor], Look) -> Result<Tensor>) {
+    for (name, look) in views {
         let inputs = [leaf(X), leaf((&[0.8], &[1]))];
         let mut g = |x: &[Tensor]| Ok(vec![f(x, *look)?]);
         let first = gradcheck(&mut g, &inputs, Tolerance::default());
@@ -235,7 +240,8 @@ fn base_and_view_written_in_every_order() {
     let view = |v: &Tensor, x: &[Tensor]| v.mul_(&x[1].exp()?)?.add_(&x[1]).map(drop);
     let chain = |v: &Tensor| ops::sin::to(Some(v), v).map(drop);
     for order in 0..27 {
-        for_views(|x, look| {
+        // Every order, and every kind of view in several of them.
+        for_each(VIEWS.iter().skip(order % 5).step_by(5), |x, look| {
             let y = x[0].sin()?;
             let (v, w) = (look(&y)?, look(&y)?);
             let mut digits = order;
@@ -321,7 +327,7 @@ fn errors_where_a_gradient_would_be_wrong() {
         says(with_recording(false, || look(&y)).unwrap().mul_(2.0), "a view made under no_grad");
     }
     // A kept input, a kept output, and both through a view.
-    let cases: [(&str, fn(&Tensor) -> Result<Tensor>); 4] =
+    let cases: [(&str, Look); 4] =
         [("exp", ops::exp), ("mul", |t| t.mul(t)), ("sin", ops::sin), ("matmul", |t| t.matmul(t))];
     for (name, f) in cases {
         for through_view in [false, true] {
@@ -443,14 +449,14 @@ fn hooks_and_kept_gradients() {
     }))
     .unwrap();
     let loss = y.sum(None).unwrap().add(&y.sum(None).unwrap()).unwrap();
-    backward(&[loss.clone()], &[None], KEEP, None).unwrap();
+    backward(std::slice::from_ref(&loss), &[None], KEEP, None).unwrap();
     // Once each, after the gradients have come together.
     assert_eq!(*seen.lock().unwrap(), [vec![2.0, 2.0], vec![40.0, 40.0]]);
     assert!(y.retains_grad() && !x.retains_grad());
     assert_eq!(gradient(&x), [40.0, 40.0]);
     list.remove(first);
     list.remove(first);
-    backward(&[loss.clone()], &[None], KEEP, None).unwrap();
+    backward(std::slice::from_ref(&loss), &[None], KEEP, None).unwrap();
     assert_eq!(gradient(&x), [44.0, 44.0]);
     // An error in a hook ends the way back.
     y.register_hook(Arc::new(|_| Err(tenflowers_core::TensorError::Callback("stop".into())))).unwrap();
@@ -527,7 +533,7 @@ fn outputs_that_are_leaves() {
     let x = leaf((&[3.0], &[1]));
     back(&x).unwrap();
     assert_eq!(gradient(&x), [1.0]);
-    let g = grad(&[x.clone(), x.clone()], &[x.clone()], &[None, None], KEEP, false).unwrap();
+    let g = grad(&[x.clone(), x.clone()], std::slice::from_ref(&x), &[None, None], KEEP, false).unwrap();
     assert_eq!(value(g[0].as_ref().unwrap()), [2.0]);
 }
 
@@ -578,71 +584,6 @@ fn the_node_of_a_view_outlives_one_way_back() {
         back(&v.mul(&v).unwrap().sum(None).unwrap()).unwrap();
     }
     assert_eq!(gradient(&b), [6.0, -1.6]);
-}
-
-/// A million nodes and views: no recursion, and no more than seconds.
-#[test]
-fn long_chains() {
-    let count = if cfg!(debug_assertions) { 100_000 } else { 1_000_000 };
-    let start = std::time::Instant::now();
-    let b = leaf(W);
-    let mut y = b.mul(1.0).unwrap();
-    for _ in 0..count {
-        y = y.add(1.0).unwrap();
-    }
-    let other = y.mul(1.0).unwrap();
-    back(&y.sum(None).unwrap()).unwrap();
-    assert_eq!(gradient(&b), [1.0, 1.0]);
-    drop((y, other));
-    let taken = start.elapsed();
-    assert!(cfg!(debug_assertions) || taken.as_secs_f64() < 3.0, "{taken:?}");
-}
-
-#[test]
-fn long_chains_of_views() {
-    let count = if cfg!(debug_assertions) { 100_000 } else { 1_000_000 };
-    let start = std::time::Instant::now();
-    let b = leaf(W);
-    let y = b.mul(1.0).unwrap();
-    let mut v = y.clone();
-    for _ in 0..count {
-        v = v.transpose(0, 0).unwrap();
-    }
-    assert!(v.base().same(&y) && v.edge().is_some());
-    back(&v.sum(None).unwrap()).unwrap();
-    assert_eq!(gradient(&b), [1.0, 1.0]);
-    // Written at the base, every view's history is stale; and dropped without having been used again.
-    y.mul_(2.0).unwrap();
-    back(&v.sum(None).unwrap()).unwrap();
-    assert_eq!(gradient(&b), [3.0, 3.0]);
-    drop((v, y));
-    let taken = start.elapsed();
-    assert!(cfg!(debug_assertions) || taken.as_secs_f64() < 6.0, "{taken:?}");
-}
-
-#[test]
-fn long_chains_of_writes_and_of_second_order() {
-    let count = if cfg!(debug_assertions) { 30_000 } else { 300_000 };
-    let b = leaf(W);
-    let y = b.mul(1.0).unwrap();
-    let half = ops::narrow(&y, 0, 0, 1).unwrap();
-    for _ in 0..count {
-        ops::sin::to(Some(&half), &half).unwrap();
-        y.add_(0.5).unwrap();
-    }
-    drop((y, half));
-    let y = b.mul(1.0).unwrap();
-    for _ in 0..count {
-        y.mul_(1.0).unwrap();
-    }
-    back(&y.sum(None).unwrap()).unwrap();
-    assert_eq!(gradient(&b), [1.0, 1.0]);
-    let mut y = b.clone();
-    for _ in 0..count {
-        y = y.tanh().unwrap();
-    }
-    let g = grad(&[y.sum(None).unwrap()], &[b], &[None], CREATE, false).unwrap();
-    drop((y, g));
 }
 
 #[test]

@@ -6,7 +6,7 @@ pub type Shape = SmallVec<[usize; 6]>;
 pub type Strides = SmallVec<[isize; 6]>;
 
 /// A shape, and for each dimension the step from one index to the next. Counts elements, not bytes.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub struct Layout {
     pub shape: Shape,
     pub strides: Strides,
@@ -33,9 +33,17 @@ pub fn contiguous_strides(shape: &[usize]) -> Strides {
     strides
 }
 
+impl Clone for Layout {
+    /// By copying memory, where the derived one would go element by element.
+    fn clone(&self) -> Self {
+        let (shape, strides) = (SmallVec::from_slice(&self.shape), SmallVec::from_slice(&self.strides));
+        Layout { shape, strides, offset: self.offset }
+    }
+}
+
 impl Layout {
     pub fn contiguous(shape: &[usize]) -> Self {
-        Layout { shape: shape.into(), strides: contiguous_strides(shape), offset: 0 }
+        Layout { shape: SmallVec::from_slice(shape), strides: contiguous_strides(shape), offset: 0 }
     }
     pub fn rank(&self) -> usize {
         self.shape.len()

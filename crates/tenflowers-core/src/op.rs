@@ -61,6 +61,8 @@ pub enum Meta {
     New(Metas),
     /// Another look at the storage of input 0.
     View(Layout),
+    /// Another look, at elements of another type that the input's consist of.
+    Part(Layout, DType),
 }
 
 impl Meta {
@@ -68,7 +70,7 @@ impl Meta {
         Ok(Meta::New(smallvec![(shape, dtype)]))
     }
     pub fn like(t: &Tensor) -> Result<Self> {
-        Meta::one(t.layout().shape.clone(), t.dtype())
+        Meta::one(SmallVec::from_slice(t.shape()), t.dtype())
     }
 }
 
@@ -85,7 +87,8 @@ pub fn apply(op: &dyn Op, inputs: &[&Tensor]) -> Result<Tensor> {
 /// The single door: infer, run, record.
 pub fn apply_all(op: &dyn Op, inputs: &[&Tensor]) -> Result<Outputs> {
     let metas = match op.infer(inputs)? {
-        Meta::View(layout) => return Ok(smallvec![view(op, inputs[0], layout)]),
+        Meta::View(layout) => return Ok(smallvec![view(op, inputs[0], layout, inputs[0].dtype())]),
+        Meta::Part(layout, dtype) => return Ok(smallvec![view(op, inputs[0], layout, dtype)]),
         Meta::New(metas) => metas,
     };
     let edges: Option<Edges> = recording(inputs).then(|| inputs.iter().map(|t| t.edge()).collect());
@@ -121,9 +124,9 @@ unsafe fn kernel(op: &dyn Op, inputs: &[&Tensor], outs: &[Tensor]) -> Result<()>
     if elements.max(op.cost(inputs)) < LONG { run() } else { host::detached(run) }
 }
 
-fn view(op: &dyn Op, parent: &Tensor, layout: Layout) -> Tensor {
+fn view(op: &dyn Op, parent: &Tensor, layout: Layout, dtype: DType) -> Tensor {
     let tracked = grad::is_enabled() && parent.view().is_none_or(|v| v.tracked);
-    let data = Data { storage: parent.storage().clone(), layout, dtype: parent.dtype() };
+    let data = Data { storage: parent.storage().clone(), layout, dtype };
     let view = ViewOf { parent: parent.clone(), base: parent.base().clone(), op: op.share(), tracked };
     Tensor::of(data, Some(view))
 }
@@ -230,6 +233,7 @@ fn write_to(op: &dyn Op, inputs: &[&Tensor], target: &Tensor) -> Result<Tensor> 
         }));
         let op = if target.view().is_some() { CopySlices::new(op, target).share() } else { op.share() };
         let node = Node::new(op, edges, saved, smallvec![base.meta()]);
+        base.retain_from(history.as_ref(), &node);
         **history = Some(History { node, output: 0, of: 0 });
         base.set_requires_grad(true);
     }

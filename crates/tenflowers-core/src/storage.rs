@@ -2,8 +2,10 @@
 use crate::cpu::alloc::Block;
 use crate::error::Result;
 use crate::host;
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 use std::any::Any;
+use std::cell::UnsafeCell;
+use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
 
@@ -15,6 +17,8 @@ pub struct Storage {
 }
 
 enum Memory {
+    /// A few bytes, which are not worth an allocation of their own, nor a place in the statistics.
+    Small(Small, usize),
     Owned(Block),
     /// Somebody else's, for instance a NumPy array's, which `_owner` keeps.
     Foreign {
@@ -23,6 +27,12 @@ enum Memory {
         _owner: Box<dyn Any + Send + Sync>,
     },
 }
+
+/// The most bytes that lie in the storage itself.
+const SMALL: usize = 64;
+
+#[repr(align(16))]
+struct Small(UnsafeCell<[MaybeUninit<u8>; SMALL]>);
 
 // SAFETY: the memory is reached under the lock only; for foreign memory, whoever handed it over keeps the order.
 unsafe impl Send for Storage {}
@@ -35,9 +45,15 @@ impl Storage {
     }
     /// Bytes that the kernel they are made for writes before anybody reads them.
     pub fn uninit(len: usize) -> Result<Self> {
+        if len <= SMALL {
+            return Ok(Storage::of(Memory::Small(Small(UnsafeCell::new([MaybeUninit::uninit(); SMALL])), len)));
+        }
         Ok(Storage::of(Memory::Owned(Block::new(len, false)?)))
     }
     pub fn zeroed(len: usize) -> Result<Self> {
+        if len <= SMALL {
+            return Ok(Storage::of(Memory::Small(Small(UnsafeCell::new([MaybeUninit::zeroed(); SMALL])), len)));
+        }
         Ok(Storage::of(Memory::Owned(Block::new(len, true)?)))
     }
     /// Memory of somebody else.
@@ -47,9 +63,10 @@ impl Storage {
     pub unsafe fn foreign(ptr: *mut u8, len: usize, owner: Box<dyn Any + Send + Sync>) -> Self {
         Storage::of(Memory::Foreign { ptr, len, _owner: owner })
     }
-    /// To be read and written through under the lock.
+    /// To be read and written through under the lock. Valid until the storage moves, which one in an `Arc` does not.
     pub fn as_ptr(&self) -> *mut u8 {
         match &self.memory {
+            Memory::Small(small, _) => small.0.get().cast(),
             Memory::Owned(block) => block.as_ptr(),
             Memory::Foreign { ptr, .. } => *ptr,
         }
@@ -57,6 +74,7 @@ impl Storage {
     /// The number of bytes.
     pub fn len(&self) -> usize {
         match &self.memory {
+            Memory::Small(_, len) => *len,
             Memory::Owned(block) => block.len(),
             Memory::Foreign { len, .. } => *len,
         }
@@ -96,6 +114,9 @@ pub type Guards<'a> = SmallVec<[Guard<'a>; 3]>;
 /// Locks each distinct storage once (a second read lock may wait for ever behind a writer), in address order, so that two
 /// operations cannot wait for each other. What an operation makes is nobody else's yet, and needs no lock.
 pub fn lock<'a>(reads: &[&'a Storage], writes: &[&'a Storage]) -> Guards<'a> {
+    if let ([a], []) = (reads, writes) {
+        return smallvec![Guard::Read { _lock: a.read() }];
+    }
     let mut order: SmallVec<[&Storage; 4]> = SmallVec::new();
     for s in reads.iter().chain(writes).copied() {
         let at = order.iter().position(|o| std::ptr::from_ref(*o) >= std::ptr::from_ref(s)).unwrap_or(order.len());

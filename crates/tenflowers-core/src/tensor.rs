@@ -8,6 +8,7 @@ use crate::layout::{Layout, Shape, checked_numel};
 use crate::op::Op;
 use crate::ops;
 use crate::storage::{Storage, lock};
+use smallvec::SmallVec;
 use std::ffi::c_void;
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicPtr, Ordering};
@@ -202,7 +203,7 @@ impl Tensor {
         let _lock = lock(&[self.storage()], &[]);
         // SAFETY: one element, read under the lock.
         let view = unsafe { View::new(self.storage().as_ptr(), self.layout(), self.dtype()) };
-        Ok(crate::storage_type!(self.dtype(), T => unsafe { *view.ptr::<T>() }.scalar()))
+        crate::storage_type!(self.dtype(), T => Ok(view.to_slice::<T>()?[0].scalar()))
     }
     /// All elements, as numbers.
     pub fn to_scalars(&self) -> Result<Vec<Scalar>> {
@@ -271,7 +272,7 @@ impl<K: Kind> Tensor<K> {
         self.inner.data.layout.numel()
     }
     pub fn meta(&self) -> (Shape, DType) {
-        (self.layout().shape.clone(), self.dtype())
+        (SmallVec::from_slice(self.shape()), self.dtype())
     }
     pub fn storage(&self) -> &Arc<Storage> {
         &self.inner.data.storage
@@ -295,6 +296,9 @@ impl<K: Kind> Tensor<K> {
     }
     pub fn grad_meta(&self) -> Option<&GradMeta> {
         self.inner.grad.get().map(|b| &**b)
+    }
+    pub(crate) fn inner_grad_meta(&self) -> Option<&Arc<GradMeta>> {
+        self.inner.grad.get()
     }
     pub fn grad_meta_or_init(&self) -> &GradMeta {
         self.shared_grad_meta()

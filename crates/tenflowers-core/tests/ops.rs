@@ -73,7 +73,10 @@ fn complex_numbers() {
     close(ops::abs(&of(&[C32::new(3.0, -4.0)], &[1])), &[5.0]);
     let e = values::<C64>(ops::exp(&of(&[C64::new(0.0, std::f64::consts::PI)], &[])))[0];
     assert!((e - C64::new(-1.0, 0.0)).norm() < 1e-15, "{e}");
-    assert_eq!(values::<C64>(ops::matmul(&of(&[C64::i(), C64::new(1.0, 0.0)], &[1, 2]), &of(&[C64::i(), C64::i()], &[2, 1]))), [C64::new(-1.0, 1.0)]);
+    assert_eq!(
+        values::<C64>(ops::matmul(&of(&[C64::i(), C64::new(1.0, 0.0)], &[1, 2]), &of(&[C64::i(), C64::i()], &[2, 1]))),
+        [C64::new(-1.0, 1.0)]
+    );
     assert_eq!(values::<C64>(ops::sum(&a, None, false, None)), [C64::new(1.0, 1.0)]);
     assert_eq!(values::<bool>(a.eq(&a)), [true, true]);
     says(a.lt(&b), "complex128");
@@ -99,7 +102,10 @@ fn functions_of_one_number() {
     close(ops::expm1(&of(&[1e-12], &[])), &[1e-12]);
     assert!((values::<f64>(ops::expm1(&of(&[1e-12], &[])))[0] / 1e-12 - 1.0).abs() < 1e-9);
     close(ops::maximum(&x, &of(&[0.0], &[])), &[0.0, 0.0, 0.5, inf, nan]);
-    close(ops::clamp(&x, Some(Scalar::Float(-0.5).into()), Some(Scalar::Float(0.25).into())), &[-0.5, 0.0, 0.25, 0.25, nan]);
+    close(
+        ops::clamp(&x, Some(Scalar::Float(-0.5).into()), Some(Scalar::Float(0.25).into())),
+        &[-0.5, 0.0, 0.25, 0.25, nan],
+    );
 }
 
 /// The same elements in memory in other ways: turned, with gaps, with an offset, widened.
@@ -108,7 +114,8 @@ fn layouts(t: &Tensor) -> Vec<Tensor> {
     let [rows, columns] = [t.shape()[0], t.shape()[1]];
     let room = ops::full_of(&[rows + 2, 2 * columns + 1], Scalar::Float(-99.0), t.dtype()).unwrap();
     let every = Index::Slice { start: Some(1), stop: None, step: 2 };
-    let part = ops::get(&room, &[Index::Slice { start: Some(1), stop: Some(rows as i64 + 1), step: 1 }, every]).unwrap();
+    let part =
+        ops::get(&room, &[Index::Slice { start: Some(1), stop: Some(rows as i64 + 1), step: 1 }, every]).unwrap();
     ops::assign::to(Some(&part), &part, t).unwrap();
     vec![t.clone(), turned, part]
 }
@@ -180,7 +187,10 @@ fn reductions() {
     assert_eq!(values::<i64>(Ok(found.indices)), [0, 0]);
     assert_eq!(values::<i64>(ops::argmin(&x, Some(0), false)), [0, 0]);
     says(ops::sum(&x, Some(&[0, 0]), false, None), "sum");
-    says(ops::sum(&x, Some(&[2]), false, None), "sum: dimension 2 is out of range for a tensor of 2 dimensions (expected -2 to 1)");
+    says(
+        ops::sum(&x, Some(&[2]), false, None),
+        "sum: dimension 2 is out of range for a tensor of 2 dimensions (expected -2 to 1)",
+    );
     // Many elements: pairwise or in blocks, a float32 sum stays near.
     let many = ops::full_of(&[1 << 20], Scalar::Float(0.1), DType::F32).unwrap();
     let sum = ops::sum(&many, None, false, None).unwrap().item().unwrap().as_f64();
@@ -196,8 +206,14 @@ fn products() {
     let batch = ops::matmul(&counting(12, &[2, 1, 2, 3]), &counting(6, &[3, 2])).unwrap();
     assert_eq!(batch.shape(), [2, 1, 2, 2]);
     close(Ok(batch), &[10.0, 13.0, 28.0, 40.0, 46.0, 67.0, 64.0, 94.0]);
-    close(ops::addmm(&of(&[1.0f32, 2.0], &[2]), &a, &a.transpose(0, 1).unwrap(), Scalar::Int(10), Scalar::Int(-1)), &[5.0, 6.0, -4.0, -30.0]);
-    assert_eq!(values::<i64>(ops::matmul(&of(&[(1i64 << 53) + 1, 1], &[1, 2]), &of(&[1i64, 1], &[2, 1]))), [(1 << 53) + 2]);
+    close(
+        ops::addmm(&of(&[1.0f32, 2.0], &[2]), &a, &a.transpose(0, 1).unwrap(), Scalar::Int(10), Scalar::Int(-1)),
+        &[5.0, 6.0, -4.0, -30.0],
+    );
+    assert_eq!(
+        values::<i64>(ops::matmul(&of(&[(1i64 << 53) + 1, 1], &[1, 2]), &of(&[1i64, 1], &[2, 1]))),
+        [(1 << 53) + 2]
+    );
     says(ops::matmul(&a, &counting(8, &[4, 2])), "[2, 3] x [4, 2]");
     says(ops::matmul(&a, &ops::to_dtype(&b, DType::F64).unwrap()), "float32 and float64");
     says(ops::mm(&a, &b), "mm");
@@ -214,7 +230,12 @@ fn indices() {
     close(ops::get(&x, &[Index::Tensor(of(&[2i64, -3], &[2])), Index::Tensor(of(&[0i64, 1], &[2]))]), &[8.0, 1.0]);
     close(ops::get(&x, &[Index::Tensor(x.gt(8.5).unwrap())]), &[9.0, 10.0, 11.0]);
     let y = ops::copy(&x).unwrap();
-    ops::set(&y, &[slice(None, None, 2), Index::Tensor(of(&[3i64, 0], &[2]))], Operand::Tensor(&of(&[-1.0f32, -2.0], &[2]))).unwrap();
+    ops::set(
+        &y,
+        &[slice(None, None, 2), Index::Tensor(of(&[3i64, 0], &[2]))],
+        Operand::Tensor(&of(&[-1.0f32, -2.0], &[2])),
+    )
+    .unwrap();
     close(Ok(y.clone()), &[-2.0, 1.0, 2.0, -1.0, 4.0, 5.0, 6.0, 7.0, -2.0, 9.0, 10.0, -1.0]);
     ops::set(&y, &[Index::Tensor(y.lt(0.0).unwrap())], 0.5.into()).unwrap();
     close(ops::sum(&y, None, false, None), &[46.0]);
@@ -223,7 +244,10 @@ fn indices() {
     says(ops::get(&x, &[Index::Tensor(of(&[3i64], &[1]))]), "3");
     let index = of(&[0i64, 2, 1, 1], &[2, 2]);
     close(ops::gather(&x, 1, &index, false), &[0.0, 2.0, 5.0, 5.0]);
-    close(ops::scatter_add(&counting(4, &[2, 2]), 0, &of(&[1i64, 1], &[1, 2]), &of(&[10.0f32, 20.0], &[1, 2])), &[0.0, 1.0, 12.0, 23.0]);
+    close(
+        ops::scatter_add(&counting(4, &[2, 2]), 0, &of(&[1i64, 1], &[1, 2]), &of(&[10.0f32, 20.0], &[1, 2])),
+        &[0.0, 1.0, 12.0, 23.0],
+    );
     close(ops::index_select(&x, 0, &of(&[2i64, 0], &[2])), &[8.0, 9.0, 10.0, 11.0, 0.0, 1.0, 2.0, 3.0]);
     says(ops::gather(&x, 1, &of(&[4i64], &[1, 1]), false), "4");
     close(ops::masked_select(&x, &x.le(1.0).unwrap()), &[0.0, 1.0]);
@@ -238,7 +262,10 @@ fn joined_and_moved() {
     close(ops::roll(&x, &[1], Some(&[0])), &[2.0, 3.0, 0.0, 1.0]);
     close(ops::tril(&x, 0), &[0.0, 0.0, 2.0, 3.0]);
     close(ops::triu(&x, 1), &[0.0, 1.0, 0.0, 0.0]);
-    close(ops::pad_constant(&x, &[1, 0, 0, 1], "constant", Some(Scalar::Int(9))), &[9.0, 0.0, 1.0, 9.0, 2.0, 3.0, 9.0, 9.0, 9.0]);
+    close(
+        ops::pad_constant(&x, &[1, 0, 0, 1], "constant", Some(Scalar::Int(9))),
+        &[9.0, 0.0, 1.0, 9.0, 2.0, 3.0, 9.0, 9.0, 9.0],
+    );
     close(ops::diagonal(&counting(6, &[2, 3]), 1, 0, 1), &[1.0, 5.0]);
     says(ops::cat(&[x.clone(), counting(3, &[1, 3])], 0), "cat");
     says(ops::cat(&[], 0), "cat");
@@ -269,7 +296,10 @@ fn layers_and_losses() {
     close(ops::layer_norm(&of(&[1.0, 3.0], &[1, 2]), &[2], None, None, 0.0), &[-1.0, 1.0]);
     let (logits, classes) = (of(&[0.0, 3f64.ln()], &[1, 2]), of(&[1i64], &[1]));
     close(ops::cross_entropy(&logits, &classes, None, None, -100, None, "mean", 0.0), &[(4f64 / 3.0).ln()]);
-    close(ops::embedding(&of(&[1i64, 0], &[2]), &of(&[1.0, 2.0, 3.0, 4.0], &[2, 2]), None, None, 2.0, false, false), &[3.0, 4.0, 1.0, 2.0]);
+    close(
+        ops::embedding(&of(&[1i64, 0], &[2]), &of(&[1.0, 2.0, 3.0, 4.0], &[2, 2]), None, None, 2.0, false, false),
+        &[3.0, 4.0, 1.0, 2.0],
+    );
     says(ops::mse_loss(&logits, &logits, None, None, "median", None), "median");
     says(ops::conv2d(&x, &of(&[0.0; 18], &[1, 2, 3, 3]), None, &[1], &[0], &[1], 1), "conv2d");
 }

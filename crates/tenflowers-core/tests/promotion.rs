@@ -82,9 +82,12 @@ fn tensors_of_no_dimensions_and_numbers_count_for_less() {
 #[test]
 fn results_of_their_own_dtype() {
     use DType::*;
-    for (dtype, sum, mean, quotient, compared) in
-        [(U8, I64, None, F32, Bool), (Bool, I64, None, F32, Bool), (F16, F16, Some(F16), F16, Bool), (C64, C64, Some(C64), C64, Bool)]
-    {
+    for (dtype, sum, mean, quotient, compared) in [
+        (U8, I64, None, F32, Bool),
+        (Bool, I64, None, F32, Bool),
+        (F16, F16, Some(F16), F16, Bool),
+        (C64, C64, Some(C64), C64, Bool),
+    ] {
         let t = of(dtype, &[2]);
         assert_eq!(ops::sum(&t, None, false, None).unwrap().dtype(), sum);
         assert_eq!(ops::mean(&t, None, false, None).ok().map(|t| t.dtype()), mean);

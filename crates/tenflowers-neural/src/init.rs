@@ -70,7 +70,11 @@ pub fn xavier_uniform<K: Float>(shape: &[usize], gain: f64, generator: &Generato
 }
 
 /// A layer's weight and, if asked for, its bias, as PyTorch's layers begin: within `1 / sqrt(fan_in)`.
-pub(crate) fn affine<K: Float>(shape: &[usize], bias: bool, generator: &Generator) -> Result<(Tensor<K>, Option<Tensor<K>>)> {
+pub(crate) fn affine<K: Float>(
+    shape: &[usize],
+    bias: bool,
+    generator: &Generator,
+) -> Result<(Tensor<K>, Option<Tensor<K>>)> {
     let (fan_in, _) = fans("init", shape)?;
     let bound = if fan_in > 0 { 1.0 / (fan_in as f64).sqrt() } else { 0.0 };
     let weight = uniform(shape, bound, generator)?;

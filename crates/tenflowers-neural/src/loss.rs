@@ -98,7 +98,11 @@ pub fn soft_cross_entropy<K: Float>(input: &Tensor<K>, target: &Tensor<K>, reduc
 ///
 /// # Errors
 /// As [`cross_entropy`].
-pub fn nll<K: Float>(input: &Tensor<K>, target: &Tensor<<K as Kind>::Index>, reduction: Reduction) -> Result<Tensor<K>> {
+pub fn nll<K: Float>(
+    input: &Tensor<K>,
+    target: &Tensor<<K as Kind>::Index>,
+    reduction: Reduction,
+) -> Result<Tensor<K>> {
     K::typed(ops::nll_loss(input.erase(), target.erase(), None, None, -100, None, reduction.name())?)
 }
 

@@ -41,11 +41,15 @@ macro_rules! movers {
                 unsafe { $side::<$S, $T>(p, step, q, n, $f) }
             },)*
             _ => match $size {
-                // SAFETY (all): as the caller's.
+                // SAFETY: as the caller's.
                 1 => |p, step, q, n| unsafe { $side::<u8, u8>(p, step, q, n, |x| x) },
+                // SAFETY: as the caller's.
                 2 => |p, step, q, n| unsafe { $side::<u16, u16>(p, step, q, n, |x| x) },
+                // SAFETY: as the caller's.
                 4 => |p, step, q, n| unsafe { $side::<u32, u32>(p, step, q, n, |x| x) },
+                // SAFETY: as the caller's.
                 8 => |p, step, q, n| unsafe { $side::<u64, u64>(p, step, q, n, |x| x) },
+                // SAFETY: as the caller's.
                 _ => |p, step, q, n| unsafe { $side::<C64, C64>(p, step, q, n, |x| x) },
             },
         }

@@ -46,6 +46,16 @@ impl<'a> View<'a> {
     pub unsafe fn new(ptr: *const u8, layout: &'a Layout, dtype: DType) -> Self {
         View { ptr, layout, dtype }
     }
+    /// A look at a slice.
+    ///
+    /// # Panics
+    /// If the layout reaches beyond the slice.
+    pub fn of_slice<T: Element>(values: &'a [T], layout: &'a Layout) -> Self {
+        let within = |(low, high): (isize, isize)| low >= 0 && (high as usize) < values.len();
+        assert!(layout.reach().is_none_or(within), "a layout within its slice");
+        // SAFETY: the slice is borrowed for as long as the view lives.
+        unsafe { View::new(values.as_ptr().cast(), layout, T::ELEMENT) }
+    }
     /// The element that index 0 names.
     pub fn start(&self) -> *const u8 {
         self.ptr.wrapping_add(self.layout.offset * self.dtype.size())

@@ -33,6 +33,10 @@ pub trait Ordered: Copy + PartialOrd {
     const HIGHEST: Self;
     fn signum0(self) -> Self;
     fn absolute(self) -> Self;
+    #[inline(always)]
+    fn above(self, other: Self) -> bool {
+        self > other
+    }
     /// Whether it is not a number, which wins over every other.
     fn is_nothing(self) -> bool;
     #[inline(always)]
@@ -70,6 +74,9 @@ impl Ordered for bool {
     }
     fn absolute(self) -> bool {
         self
+    }
+    fn above(self, other: bool) -> bool {
+        self & !other
     }
     fn is_nothing(self) -> bool {
         false

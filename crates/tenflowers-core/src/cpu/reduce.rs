@@ -110,13 +110,14 @@ impl<A: Copy + Send + Sync, S, M: Fn(A, A) -> A + Sync> Fold<A, S, M> {
                 plan.reduced.run(elements.clone(), &mut |at, step, m| {
                     macro_rules! add {
                         () => {
-                        for j in 0..m as isize {
-                            // SAFETY: the walks stay within the view, and the outputs lie side by side.
-                            let row = unsafe { std::slice::from_raw_parts(base.offset(at[0] + j * step[0]), width) };
-                            for (sum, &x) in sums.iter_mut().zip(row) {
-                                *sum = (self.step)(*sum, x);
+                            for j in 0..m as isize {
+                                let start = base.wrapping_offset(at[0] + j * step[0]);
+                                // SAFETY: the walks stay within the view, and the outputs lie side by side.
+                                let row = unsafe { std::slice::from_raw_parts(start, width) };
+                                for (sum, &x) in sums.iter_mut().zip(row) {
+                                    *sum = (self.step)(*sum, x);
+                                }
                             }
-                        }
                         };
                     }
                     if const { map::wide::<T>() } {
@@ -155,16 +156,16 @@ impl<A: Copy + Send + Sync, S, M: Fn(A, A) -> A + Sync> Fold<A, S, M> {
             let row = unsafe { std::slice::from_raw_parts(p, n) };
             macro_rules! add {
                 () => {{
-                let chunks = row.chunks_exact(LANES);
-                let rest = chunks.remainder();
-                for chunk in chunks {
-                    for (lane, &x) in lanes.iter_mut().zip(chunk) {
+                    let chunks = row.chunks_exact(LANES);
+                    let rest = chunks.remainder();
+                    for chunk in chunks {
+                        for (lane, &x) in lanes.iter_mut().zip(chunk) {
+                            *lane = (self.step)(*lane, x);
+                        }
+                    }
+                    for (lane, &x) in lanes.iter_mut().zip(rest) {
                         *lane = (self.step)(*lane, x);
                     }
-                }
-                for (lane, &x) in lanes.iter_mut().zip(rest) {
-                    *lane = (self.step)(*lane, x);
-                }
                 }};
             }
             if const { map::wide::<T>() } {

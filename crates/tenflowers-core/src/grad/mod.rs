@@ -70,6 +70,9 @@ impl GradMeta {
     pub fn grad(&self) -> MutexGuard<'_, Option<Tensor>> {
         host::lock(&self.grad)
     }
+    fn set_grad(&self, grad: Tensor) {
+        *self.grad() = Some(grad);
+    }
     /// Runs a leaf's hooks on the gradient that came together for it.
     pub fn run_hooks(&self, grad: Tensor) -> Result<Tensor> {
         let hooks: Vec<Hook> = host::lock(&self.hooks).iter().map(|h| h.1.clone()).collect();
@@ -177,14 +180,19 @@ impl Tensor {
         if self.is_leaf() || self.grad_meta_or_init().retains.swap(true, Ordering::Relaxed) {
             return Ok(());
         }
-        let meta = Arc::downgrade(self.shared_grad_meta());
-        let keep: Hook = Arc::new(move |g| {
-            if let Some(meta) = meta.upgrade() {
-                *meta.grad() = Some(g.clone());
+        if let Some(Edge::Node(node, output)) = self.edge() {
+            node.retain(output, self.shared_grad_meta());
+        }
+        Ok(())
+    }
+    /// Has the gradient kept that comes to this tensor by `node`, its history from now on, and no longer by the one before.
+    pub(crate) fn retain_from(&self, before: Option<&History>, node: &Arc<Node>) {
+        if let Some(meta) = self.inner_grad_meta().filter(|m| m.retains.load(Ordering::Relaxed)) {
+            if let Some(before) = before {
+                before.node.release(meta);
             }
-            Ok(None)
-        });
-        self.register_hook(keep).map(drop)
+            node.retain(0, meta);
+        }
     }
     /// Has `hook` see, and perhaps change, the gradient of this tensor in every way back.
     ///
@@ -235,6 +243,8 @@ impl Tensor {
         while let Some(t) = stale.pop() {
             let view = t.view()?;
             let node = Node::new(view.op.clone(), smallvec![Some(edge)], vec![], smallvec![t.meta()]);
+            let before = t.grad_meta().and_then(|m| m.history().clone());
+            t.retain_from(before.as_ref(), &node);
             t.set_history(node.clone(), 0, base.number());
             edge = Edge::Node(node, 0);
         }

@@ -1,12 +1,12 @@
 //! One recorded operation, and what it keeps.
-use super::{Hook, is_enabled, next_sequence};
+use super::{GradMeta, Hook, is_enabled, next_sequence};
 use crate::dtype::DType;
 use crate::error::{Result, TensorError};
 use crate::host;
 use crate::op::{Grads, Metas, Op};
 use crate::tensor::{Data, Tensor};
 use smallvec::SmallVec;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 
 pub type Edges = SmallVec<[Option<Edge>; 2]>;
 
@@ -20,6 +20,8 @@ pub struct Node {
     pub outputs: Metas,
     pub sequence: u64,
     hooks: Mutex<Vec<(u32, u64, Hook)>>,
+    /// The tensors, no leaves, that keep the gradient of an output.
+    retained: Mutex<Vec<(u32, Weak<GradMeta>)>>,
 }
 
 /// Where a gradient goes: into a leaf, or to output `.1` of an operation.
@@ -158,8 +160,8 @@ pub fn none<T>(op: &'static str, why: &str) -> Result<T> {
 
 impl Node {
     pub fn new(op: Arc<dyn Op>, inputs: Edges, saved: Vec<Saved>, outputs: Metas) -> Arc<Node> {
-        let (saved, hooks) = (Mutex::new(Some(saved)), Mutex::new(vec![]));
-        Arc::new(Node { op, inputs, saved, outputs, sequence: next_sequence(), hooks })
+        let (saved, hooks, retained) = (Mutex::new(Some(saved)), Mutex::new(vec![]), Mutex::new(vec![]));
+        Arc::new(Node { op, inputs, saved, outputs, sequence: next_sequence(), hooks, retained })
     }
     pub fn vjp(self: &Arc<Self>, grads: &[Option<Tensor>], retain: bool) -> Result<Grads> {
         let mut slot = host::lock(&self.saved);
@@ -179,7 +181,13 @@ impl Node {
     pub(super) fn remove_hook(&self, id: u64) {
         host::lock(&self.hooks).retain(|h| h.1 != id);
     }
-    /// Runs the hooks of the outputs on the gradients that came together for them.
+    pub(super) fn retain(&self, output: u32, meta: &Arc<GradMeta>) {
+        host::lock(&self.retained).push((output, Arc::downgrade(meta)));
+    }
+    pub(super) fn release(&self, meta: &Arc<GradMeta>) {
+        host::lock(&self.retained).retain(|(_, m)| !std::ptr::eq(m.as_ptr(), Arc::as_ptr(meta)));
+    }
+    /// Runs the hooks of the outputs on the gradients that came together for them; what comes of it is kept where asked.
     pub fn run_hooks(&self, grads: &mut [Option<Tensor>]) -> Result<()> {
         let hooks: SmallVec<[_; 1]> = host::lock(&self.hooks).iter().map(|h| (h.0, h.2.clone())).collect();
         for (output, hook) in hooks {
@@ -187,6 +195,12 @@ impl Node {
                 && let Some(new) = hook(g)?
             {
                 *g = new;
+            }
+        }
+        let retained: SmallVec<[_; 1]> = host::lock(&self.retained).iter().cloned().collect();
+        for (output, meta) in retained {
+            if let (Some(meta), Some(g)) = (meta.upgrade(), &grads[output as usize]) {
+                meta.set_grad(g.clone());
             }
         }
         Ok(())

@@ -1,4 +1,4 @@
 //! Files.
 mod safetensors;
 
-pub use self::safetensors::{load_safetensors, save_safetensors};
+pub use self::safetensors::{Named, load_safetensors, save_safetensors};

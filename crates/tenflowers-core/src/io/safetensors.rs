@@ -103,29 +103,26 @@ fn write_atomically(path: &Path, content: &[u8]) -> std::io::Result<()> {
     Ok(())
 }
 
+/// Tensors and texts by name.
+pub type Named = (Vec<(String, Tensor)>, HashMap<String, String>);
+
 /// Reads named tensors and texts.
 ///
 /// # Errors
 /// If the file is not there, or not in the format.
-pub fn load_safetensors(path: &Path) -> Result<(Vec<(String, Tensor)>, HashMap<String, String>)> {
+pub fn load_safetensors(path: &Path) -> Result<Named> {
     let content = std::fs::read(path).map_err(|e| system(path, e))?;
     let (_, metadata): (usize, Metadata) = SafeTensors::read_metadata(&content).map_err(|e| damaged(path, e))?;
     let file = SafeTensors::deserialize(&content).map_err(|e| damaged(path, e))?;
     let mut tensors = vec![];
     for (name, view) in file.tensors() {
         let Some(dtype) = own_dtype(view.dtype()) else {
-            return Err(damaged(
-                path,
-                format!("tensor '{name}' has the dtype {:?}, which is not there", view.dtype()),
-            ));
+            return Err(damaged(path, format!("tensor '{name}' has the dtype {:?}, which is not there", view.dtype())));
         };
         let t = Tensor::empty(view.shape(), dtype)?;
         let data = view.data();
         if data.len() != t.storage().len() {
-            return Err(damaged(
-                path,
-                format!("tensor '{name}' has {} bytes, not {}", data.len(), t.storage().len()),
-            ));
+            return Err(damaged(path, format!("tensor '{name}' has {} bytes, not {}", data.len(), t.storage().len())));
         }
         if dtype == DType::Bool && data.iter().any(|&b| b > 1) {
             return Err(damaged(path, format!("tensor '{name}' holds a bool that is neither 0 nor 1")));

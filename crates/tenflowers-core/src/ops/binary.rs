@@ -13,7 +13,7 @@ use crate::op::{Class, Grads, Keep, Meta, Op, apply_to};
 use crate::schema::Operand;
 use crate::tensor::Tensor;
 use crate::{compute_type, ops, storage_type};
-use smallvec::smallvec;
+use smallvec::{SmallVec, smallvec};
 
 /// What a binary operation is, in one place.
 #[derive(Debug)]
@@ -51,7 +51,7 @@ impl Op for Binary {
                 return Err(TensorError::DType { op: self.row.name, what, left: a.dtype(), right: b.dtype() });
             }
             Some(b) if a.shape() != b.shape() => broadcast(self.row.name, a.shape(), b.shape())?,
-            _ => a.layout().shape.clone(),
+            _ => SmallVec::from_slice(a.shape()),
         };
         Meta::one(shape, dtype)
     }

@@ -118,7 +118,7 @@ impl Norm {
     }
 }
 
-/// A real or an imaginary part, or a complex number made of such.
+/// The real or the imaginary parts of complex numbers, where they lie.
 #[derive(Debug, Clone)]
 struct Part {
     imaginary: bool,
@@ -129,18 +129,14 @@ impl Op for Part {
         if self.imaginary { "imag" } else { "real" }
     }
     fn infer(&self, inputs: &[&Tensor]) -> Result<Meta> {
-        let (shape, dtype) = inputs[0].meta();
-        Meta::one(shape, dtype.to_real())
-    }
-    fn cpu(&self, inputs: &[View], outs: &mut [ViewMut]) -> Result<()> {
         // The parts are numbers of half the size, two apart.
-        let x = &inputs[0];
-        let mut layout = x.layout.clone();
+        let mut layout = inputs[0].layout().clone();
         layout.strides.iter_mut().for_each(|s| *s *= 2);
-        layout.offset = usize::from(self.imaginary);
-        // SAFETY: a complex number is two of its real type, one after the other.
-        let parts = unsafe { View::new(x.start(), &layout, x.dtype.to_real()) };
-        crate::cpu::map::copy(&parts, &mut outs[0])
+        layout.offset = layout.offset * 2 + usize::from(self.imaginary);
+        Ok(Meta::Part(layout, inputs[0].dtype().to_real()))
+    }
+    fn cpu(&self, _: &[View], _: &mut [ViewMut]) -> Result<()> {
+        Err(TensorError::unsupported(self.name(), "a kernel: it is a view"))
     }
     fn keep(&self, _: &[bool]) -> Keep {
         Keep::new()
@@ -196,11 +192,11 @@ ops! {
         }
     }
     [tf] {
-        /// The real part of each element; a real tensor as it is.
+        /// The real part of each element, which shares memory with `input`; a real tensor as it is.
         pub fn real(input: &Tensor) -> Tensor {
             if input.dtype().is_complex() { apply(&Part { imaginary: false }, &[input]) } else { Ok(input.clone()) }
         }
-        /// The imaginary part of each element of a complex tensor.
+        /// The imaginary part of each element of a complex tensor, which shares memory with it.
         pub fn imag(input: &Tensor) -> Tensor {
             if input.dtype().is_complex() {
                 return apply(&Part { imaginary: true }, &[input]);

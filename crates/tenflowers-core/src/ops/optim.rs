@@ -105,7 +105,7 @@ impl Step {
         &self,
         g: &View,
         outs: &mut [&mut ViewMut],
-        rule: &(dyn Fn(&[T], &mut [&mut [T]]) + Sync),
+        rule: impl Fn(&[T], &mut [&mut [T]]) + Sync,
     ) -> Result<()> {
         let n = g.layout.numel();
         let g = g.to_slice::<T>()?;
@@ -145,22 +145,42 @@ impl Op for Step {
             let mut mine: Vec<&mut ViewMut> =
                 outs.iter_mut().enumerate().filter(|(i, _)| i % n == k).map(|(_, o)| o).collect();
             match (self, g.dtype) {
-                (Step::Sgd(s), DType::F64) => self.one::<f64>(g, &mut mine, &|g, lists| {
-                    let [p, rest @ ..] = lists else { return };
-                    sgd_f64(s, g, p, rest.first_mut().map(|m| &mut **m));
-                })?,
-                (Step::Sgd(s), _) => self.one::<f32>(g, &mut mine, &|g, lists| {
-                    let [p, rest @ ..] = lists else { return };
-                    sgd_f32(s, g, p, rest.first_mut().map(|m| &mut **m));
-                })?,
-                (Step::Adam(s, steps), DType::F64) => self.one::<f64>(g, &mut mine, &|g, lists| {
-                    let [p, m, v, rest @ ..] = lists else { return };
-                    adam_f64(s, steps[k], g, p, m, v, rest.first_mut().map(|t| &mut **t));
-                })?,
-                (Step::Adam(s, steps), _) => self.one::<f32>(g, &mut mine, &|g, lists| {
-                    let [p, m, v, rest @ ..] = lists else { return };
-                    adam_f32(s, steps[k], g, p, m, v, rest.first_mut().map(|t| &mut **t));
-                })?,
+                (Step::Sgd(s), DType::F64) => self.one::<f64>(
+                    g,
+                    &mut mine,
+                    #[inline(always)]
+                    |g, lists| {
+                        let [p, rest @ ..] = lists else { return };
+                        sgd_f64(s, g, p, rest.first_mut().map(|m| &mut **m));
+                    },
+                )?,
+                (Step::Sgd(s), _) => self.one::<f32>(
+                    g,
+                    &mut mine,
+                    #[inline(always)]
+                    |g, lists| {
+                        let [p, rest @ ..] = lists else { return };
+                        sgd_f32(s, g, p, rest.first_mut().map(|m| &mut **m));
+                    },
+                )?,
+                (Step::Adam(s, steps), DType::F64) => self.one::<f64>(
+                    g,
+                    &mut mine,
+                    #[inline(always)]
+                    |g, lists| {
+                        let [p, m, v, rest @ ..] = lists else { return };
+                        adam_f64(s, steps[k], g, p, m, v, rest.first_mut().map(|t| &mut **t));
+                    },
+                )?,
+                (Step::Adam(s, steps), _) => self.one::<f32>(
+                    g,
+                    &mut mine,
+                    #[inline(always)]
+                    |g, lists| {
+                        let [p, m, v, rest @ ..] = lists else { return };
+                        adam_f32(s, steps[k], g, p, m, v, rest.first_mut().map(|t| &mut **t));
+                    },
+                )?,
             }
         }
         Ok(())
@@ -200,8 +220,9 @@ fn run(step: &Step, grads: &[Tensor], lists: &[&[Tensor]]) -> Result<()> {
     if seen.windows(2).any(|w| w[0] == w[1]) && !all.iter().any(empty) {
         return Err(TensorError::argument(op, "one tensor appears twice among what is changed"));
     }
+    let shared = |t: &&Tensor| grads.iter().any(|g| std::sync::Arc::ptr_eq(g.storage(), t.storage()));
     let plain = |t: &&Tensor| t.layout().is_contiguous() && matches!(t.dtype(), DType::F32 | DType::F64);
-    if all.iter().all(plain) {
+    if all.iter().all(plain) && !all.iter().any(shared) {
         return apply_into(step, &grads.iter().collect::<Vec<_>>(), &all);
     }
     // Others by way of copies.

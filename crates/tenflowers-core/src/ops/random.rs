@@ -46,7 +46,7 @@ struct Random {
 const GRAIN: usize = 1 << 14;
 
 impl Random {
-    fn new(shape: &[usize], dtype: DType, draw: Draw, generator: Option<&Generator>) -> Result<Tensor> {
+    fn tensor(shape: &[usize], dtype: DType, draw: Draw, generator: Option<&Generator>) -> Result<Tensor> {
         let n: usize = shape.iter().product();
         // Half a counter an element at most, in double precision.
         let counters = generator.unwrap_or(default_generator()).take((n as u64).div_ceil(2));
@@ -153,9 +153,9 @@ const STANDARD: Draw = Draw::Normal { mean: 0.0, std: 1.0 };
 fn uniforms(op: &'static str, shape: &[usize], dtype: Option<DType>, generator: Option<&Generator>) -> Result<Tensor> {
     let dtype = dtype.unwrap_or_else(default_dtype);
     if !dtype.is_complex() {
-        return Random::new(shape, floats(op, Some(dtype))?, UNIT, generator);
+        return Random::tensor(shape, floats(op, Some(dtype))?, UNIT, generator);
     }
-    complex_of(dtype, || Random::new(shape, dtype.to_real(), UNIT, generator))
+    complex_of(dtype, || Random::tensor(shape, dtype.to_real(), UNIT, generator))
 }
 
 fn complex_of(dtype: DType, part: impl Fn() -> Result<Tensor>) -> Result<Tensor> {
@@ -167,10 +167,10 @@ fn complex_of(dtype: DType, part: impl Fn() -> Result<Tensor>) -> Result<Tensor>
 fn normals(op: &'static str, shape: &[usize], dtype: Option<DType>, generator: Option<&Generator>) -> Result<Tensor> {
     let dtype = dtype.unwrap_or_else(default_dtype);
     if !dtype.is_complex() {
-        return Random::new(shape, floats(op, Some(dtype))?, STANDARD, generator);
+        return Random::tensor(shape, floats(op, Some(dtype))?, STANDARD, generator);
     }
     let draw = Draw::Normal { mean: 0.0, std: 0.5f64.sqrt() };
-    complex_of(dtype, || Random::new(shape, dtype.to_real(), draw, generator))
+    complex_of(dtype, || Random::tensor(shape, dtype.to_real(), draw, generator))
 }
 
 fn integers(
@@ -192,7 +192,7 @@ fn integers(
             return Err(TensorError::argument(op, format!("{edge} does not fit {dtype}")));
         }
     }
-    Random::new(shape, dtype, Draw::Integer { low, span: high.wrapping_sub(low) as u64 }, generator)
+    Random::tensor(shape, dtype, Draw::Integer { low, span: high.wrapping_sub(low) as u64 }, generator)
 }
 
 /// Fills a tensor with draws, and forgets what it came from.
@@ -201,13 +201,13 @@ fn drawn(op: &'static str, input: &Tensor, draw: Draw, generator: Option<&Genera
         Draw::Integer { .. } => input.dtype(),
         _ => floats(op, Some(input.dtype()))?,
     };
-    assign::to(Some(input), input, &Random::new(input.shape(), dtype, draw, generator)?)
+    assign::to(Some(input), input, &Random::tensor(input.shape(), dtype, draw, generator)?)
 }
 
 /// A mask that holds with probability `p`.
 pub(super) fn coin(shape: &[usize], p: f64, generator: Option<&Generator>) -> Result<Tensor> {
     let dtype = if p == 0.0 || p == 1.0 { DType::F32 } else { DType::F64 };
-    Random::new(shape, dtype, UNIT, generator)?.lt(p)
+    Random::tensor(shape, dtype, UNIT, generator)?.lt(p)
 }
 
 fn probability(op: &'static str, p: f64) -> Result<f64> {
@@ -220,7 +220,7 @@ fn probability(op: &'static str, p: f64) -> Result<f64> {
 
 fn permuted(n: i64, generator: Option<&Generator>) -> Result<Tensor> {
     let n = shape_of("randperm", &[n])?[0];
-    let keys = Random::new(&[n], DType::I64, Draw::Integer { low: i64::MIN, span: 0 }, generator)?;
+    let keys = Random::tensor(&[n], DType::I64, Draw::Integer { low: i64::MIN, span: 0 }, generator)?;
     let mut order: Vec<(i64, i64)> = keys.typed::<i64>()?.to_vec()?.into_iter().zip(0..).collect();
     order.sort_unstable();
     Ok(Tensor::<i64>::from_vec(order.into_iter().map(|(_, i)| i).collect(), &[n])?.erase().clone())
@@ -287,7 +287,7 @@ ops! {
             if !super::all(&input.ge(0)?.mul(&input.le(1)?)?, None, false)?.item()?.as_f64().eq(&1.0) {
                 return Err(TensorError::argument("bernoulli", "probabilities are between 0 and 1"));
             }
-            let draws = Random::new(input.shape(), DType::F64, UNIT, generator)?;
+            let draws = Random::tensor(input.shape(), DType::F64, UNIT, generator)?;
             super::to_dtype(&super::lt((&draws).into(), (&input).into())?, dtype)
         }
     }
@@ -348,8 +348,8 @@ pub(super) fn dropout_mask(like: &Tensor, p: f64) -> Result<Tensor> {
     if p == 1.0 {
         return full_of(like.shape(), Scalar::ZERO, like.dtype());
     }
-    let kept = Random::new(like.shape(), DType::F32, UNIT, None)?.ge(p)?;
+    let kept = Random::tensor(like.shape(), DType::F32, UNIT, None)?.ge(p)?;
     super::to_dtype(&kept, like.dtype())?.mul(1.0 / (1.0 - p))
 }
 
-const _: () = assert!(GRAIN % 4 == 0);
+const _: () = assert!(GRAIN.is_multiple_of(4));

@@ -236,7 +236,7 @@ impl Op for Extreme {
                 let to = to as usize;
                 let (plan, largest) = (Plan::new(x, &[self.dim]), self.largest);
                 let better = |x: T, best: T| {
-                    !best.is_nothing() && (x.is_nothing() || if largest { x > best } else { x < best })
+                    !best.is_nothing() && (x.is_nothing() || if largest { x.above(best) } else { best.above(x) })
                 };
                 best(x, &plan, better, &|i, value, k| {
                     // SAFETY: outputs are numbered, and each is written once.
@@ -338,9 +338,7 @@ fn variance(op: &'static str, input: &Tensor, dims: Dims, correction: f64, keepd
 
 fn correction_of(op: &'static str, unbiased: bool, correction: Option<Scalar>) -> Result<f64> {
     match correction {
-        Some(c) if matches!(c, Scalar::Complex(_)) => {
-            Err(TensorError::argument(op, "correction must be a real number"))
-        }
+        Some(Scalar::Complex(_)) => Err(TensorError::argument(op, "correction must be a real number")),
         Some(c) => Ok(c.as_f64()),
         None => Ok(if unbiased { 1.0 } else { 0.0 }),
     }

@@ -62,7 +62,9 @@ impl Op for Unary {
         let dtype = inputs[0].dtype;
         (self.0.cpu)(dtype, &inputs[0], &mut outs[0]).unwrap_or_else(|| {
             Err(match dtype {
-                DType::Bool => TensorError::argument(self.0.name, "a bool tensor has none; use logical_not or convert it first"),
+                DType::Bool => {
+                    TensorError::argument(self.0.name, "a bool tensor has none; use logical_not or convert it first")
+                }
                 _ => TensorError::dtype(self.0.name, dtype),
             })
         })

@@ -164,6 +164,10 @@ impl Schema {
             _ => None,
         })
     }
+    /// Which parameter the tensor of a method stands for.
+    pub fn own(&self) -> Option<usize> {
+        self.params.iter().position(|p| p.name == "input")
+    }
     pub fn in_place(&self, place: Place) -> bool {
         self.places.contains(&place)
     }

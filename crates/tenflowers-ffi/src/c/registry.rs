@@ -360,7 +360,7 @@ mod tests {
         ]
     }
 
-    /// Every name comes to take arguments of some kinds, and answers to all; `run` is without the net that catches panics.
+    /// Every name takes arguments of some kinds, and answers to all; `run` is without the net that catches panics.
     #[test]
     fn every_row_answers() {
         let kinds = arguments().len();

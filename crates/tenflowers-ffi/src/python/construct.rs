@@ -92,7 +92,12 @@ impl Nested {
 }
 
 fn ragged(expected: &[usize], found: &[usize]) -> PyErr {
-    super::errors::to_py(TensorError::shape("tensor", "nested sequences must be of one length at each level", expected, found))
+    super::errors::to_py(TensorError::shape(
+        "tensor",
+        "nested sequences must be of one length at each level",
+        expected,
+        found,
+    ))
 }
 
 /// An array or a tensor inside a sequence.
@@ -109,7 +114,8 @@ fn as_whole(v: &Bound<'_, PyAny>) -> PyResult<Option<Tensor>> {
 /// A new tensor of the data, in its natural dtype unless one is given.
 pub fn from_data(v: &Bound<'_, PyAny>, dtype: Option<DType>) -> PyResult<Tensor> {
     if let Some(t) = as_whole(v)? {
-        let t = ops::to_dtype(&t, dtype.unwrap_or(t.dtype())).and_then(|new| if new.same(&t) { ops::copy(&t) } else { Ok(new) });
+        let t = ops::to_dtype(&t, dtype.unwrap_or(t.dtype()))
+            .and_then(|new| if new.same(&t) { ops::copy(&t) } else { Ok(new) });
         return t.or_raise();
     }
     let mut nested = Nested::default();
@@ -183,7 +189,9 @@ pub fn as_tensor<'py>(
 pub fn from_numpy<'py>(py: Python<'py>, ndarray: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     match ndarray.cast::<PyUntypedArray>() {
         Ok(array) => wrap(py, numpy::from_numpy(array)?),
-        Err(_) => Err(PyTypeError::new_err(format!("from_numpy(): a NumPy array is needed, not {}", ndarray.get_type()))),
+        Err(_) => {
+            Err(PyTypeError::new_err(format!("from_numpy(): a NumPy array is needed, not {}", ndarray.get_type())))
+        }
     }
 }
 
@@ -196,7 +204,8 @@ pub fn construct(
 ) -> PyResult<Tensor> {
     let dtype = options(dtype, device)?;
     let sized = |sizes: &[i64]| {
-        ops::zeros(tenflowers_core::schema::Size(sizes), Some(dtype.unwrap_or_else(default_dtype)), None, false).or_raise()
+        ops::zeros(tenflowers_core::schema::Size(sizes), Some(dtype.unwrap_or_else(default_dtype)), None, false)
+            .or_raise()
     };
     let t = match data.len() {
         0 => match &shape {

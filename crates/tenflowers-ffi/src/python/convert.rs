@@ -2,7 +2,7 @@
 use super::dtype::{read_device, read_dtype};
 use super::errors::to_py;
 use super::generator::PyGenerator;
-use super::tensor::PyTensor;
+use super::tensor::{PyTensor, tensor_in};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyComplex, PyFloat, PyInt, PyList, PyString, PyTuple};
@@ -26,9 +26,9 @@ impl Owned {
 }
 
 pub fn operand(v: &Bound<'_, PyAny>) -> Option<Owned> {
-    match v.cast::<PyTensor>() {
-        Ok(t) => Some(Owned::Tensor(PyTensor::of(t))),
-        Err(_) => number(v).map(Owned::Scalar),
+    match tensor_in(v) {
+        Some(t) => Some(Owned::Tensor(PyTensor::of(t))),
+        None => number(v).map(Owned::Scalar),
     }
 }
 
@@ -125,7 +125,7 @@ pub fn convert(schema: &Schema, param: &Param, v: &Bound<'_, PyAny>) -> PyResult
     };
     let wrong = || refuse(v);
     if matches!(param.kind, ParamKind::Tensor | ParamKind::Operand)
-        && let Ok(t) = v.cast::<PyTensor>()
+        && let Some(t) = tensor_in(v)
     {
         return Ok(Value::Tensor(PyTensor::of(t)));
     }

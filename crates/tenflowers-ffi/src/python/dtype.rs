@@ -165,8 +165,9 @@ pub fn can_cast(from_: &Bound<'_, PyAny>, to: &Bound<'_, PyAny>) -> PyResult<boo
 pub fn result_type(py: Python<'_>, tensor1: &Bound<'_, PyAny>, tensor2: &Bound<'_, PyAny>) -> PyResult<Py<PyDType>> {
     let mut all = ResultType::default();
     for v in [tensor1, tensor2] {
-        let value = convert::operand(v)
-            .ok_or_else(|| PyTypeError::new_err(format!("result_type: a tensor or a number is needed, not {}", v.get_type())))?;
+        let value = convert::operand(v).ok_or_else(|| {
+            PyTypeError::new_err(format!("result_type: a tensor or a number is needed, not {}", v.get_type()))
+        })?;
         match value.as_operand() {
             Operand::Tensor(t) => all.tensor(t.dtype(), t.rank()).map_err(to_py)?,
             Operand::Scalar(s) => all.number(s).map_err(to_py)?,

@@ -1,6 +1,7 @@
 //! Errors of the core as exceptions of the package.
 use pyo3::exceptions::{
-    PyFileNotFoundError, PyIsADirectoryError, PyKeyboardInterrupt, PyOSError, PyPermissionError, PyRuntimeError, PyTypeError,
+    PyFileNotFoundError, PyIsADirectoryError, PyKeyboardInterrupt, PyOSError, PyPermissionError, PyRuntimeError,
+    PyTypeError,
 };
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;

@@ -9,7 +9,11 @@ use tenflowers_core::{host, io};
 
 /// Writes tensors and texts in the safetensors format: whole, or not at all.
 #[pyfunction]
-pub fn _save_safetensors(path: PathBuf, tensors: &Bound<'_, PyDict>, metadata: HashMap<String, String>) -> PyResult<()> {
+pub fn _save_safetensors(
+    path: PathBuf,
+    tensors: &Bound<'_, PyDict>,
+    metadata: HashMap<String, String>,
+) -> PyResult<()> {
     let mut named = vec![];
     for (name, t) in tensors {
         named.push((name.extract::<String>()?, PyTensor::of(t.cast::<PyTensor>()?)));

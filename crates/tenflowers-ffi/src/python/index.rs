@@ -41,13 +41,20 @@ fn part(v: &Bound<'_, PyAny>) -> PyResult<Index> {
     if sequence || v.cast::<PySequence>().is_ok() && !v.is_instance_of::<PyString>() {
         let t = from_data(v, None)?;
         // An empty list picks nothing.
-        let t = if t.numel() == 0 && t.dtype().is_float() { tenflowers_core::ops::to_dtype(&t, DType::I64).or_raise()? } else { t };
+        let t = if t.numel() == 0 && t.dtype().is_float() {
+            tenflowers_core::ops::to_dtype(&t, DType::I64).or_raise()?
+        } else {
+            t
+        };
         return Ok(Index::Tensor(t));
     }
     if let Ok(i) = int(v) {
         return Ok(Index::Int(i));
     }
-    let text = format!("an index is an int, a slice, None, '...', a bool or integer tensor, or a tuple of such, not {}", v.get_type());
+    let text = format!(
+        "an index is an int, a slice, None, '...', a bool or integer tensor, or a tuple of such, not {}",
+        v.get_type()
+    );
     Err(super::errors::new(v.py(), "AxisError", text))
 }
 

@@ -25,15 +25,13 @@ mod core_module {
     use super::*;
 
     #[pymodule_export]
-    use super::autograd::{PyHandle, PyNode};
-    #[pymodule_export]
     use super::autograd::{_backward, _grad, _gradcheck, _set_grad_enabled, is_grad_enabled};
+    #[pymodule_export]
+    use super::autograd::{PyHandle, PyNode};
     #[pymodule_export]
     use super::construct::{as_tensor, from_numpy, tensor};
     #[pymodule_export]
-    use super::dtype::{
-        PyDType, PyDevice, can_cast, get_default_dtype, promote_types, result_type, set_default_dtype,
-    };
+    use super::dtype::{PyDType, PyDevice, can_cast, get_default_dtype, promote_types, result_type, set_default_dtype};
     #[pymodule_export]
     use super::files::{_load_safetensors, _save_safetensors};
     #[pymodule_export]
@@ -50,6 +48,7 @@ mod core_module {
         host::install()?;
         dtype::install(m)?;
         generator::install(m)?;
+        super::tensor::install(m);
         registry::install(m)
     }
 }

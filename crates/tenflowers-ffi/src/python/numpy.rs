@@ -42,7 +42,8 @@ pub fn to_numpy<'py>(py: Python<'py>, t: &Tensor) -> PyResult<Bound<'py, PyAny>>
     let descr = descr(py, t.dtype())?;
     let size = t.dtype().size() as isize;
     let mut shape: Vec<npyffi::npy_intp> = t.shape().iter().map(|&n| n as npyffi::npy_intp).collect();
-    let mut strides: Vec<npyffi::npy_intp> = t.layout().strides.iter().map(|&s| (s * size) as npyffi::npy_intp).collect();
+    let mut strides: Vec<npyffi::npy_intp> =
+        t.layout().strides.iter().map(|&s| (s * size) as npyffi::npy_intp).collect();
     let start = t.storage().as_ptr().wrapping_add(t.layout().offset * size as usize);
     let owner = Bound::new(py, Memory { _tensor: t.detach() })?;
     // SAFETY: the shape and the strides lie within the storage, which the base object keeps; NumPy takes the references

@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use std::ffi::{CString, c_int};
 use std::sync::OnceLock;
 use tenflowers_core::ops;
-use tenflowers_core::schema::{ParamKind, Place, Returns, Schema, Value, too_many};
+use tenflowers_core::schema::{Param, ParamKind, Place, Returns, Schema, Value, too_many};
 
 const MOST: usize = 1024;
 static TABLE: OnceLock<Vec<Row>> = OnceLock::new();
@@ -126,43 +126,55 @@ enum Refused {
 type Values = SmallVec<[Option<Value>; 8]>;
 
 fn refused(py: Python<'_>, e: PyErr) -> Refused {
-    if e.is_instance_of::<PyTypeError>(py) && !e.is_instance_of::<PyRuntimeError>(py) { Refused::Form(e) } else { Refused::Value(e) }
+    if e.is_instance_of::<PyTypeError>(py) && !e.is_instance_of::<PyRuntimeError>(py) {
+        Refused::Form(e)
+    } else {
+        Refused::Value(e)
+    }
 }
 
-fn bind<'py>(
-    schema: &Schema,
-    given: &Given<'py>,
-) -> Result<(Values, Option<Borrowed<'py, 'py, PyAny>>), Refused> {
+fn bind<'py>(schema: &Schema, given: &Given<'py>) -> Result<(Values, Option<Borrowed<'py, 'py, PyAny>>), Refused> {
     let form = |text: String| Refused::Form(PyTypeError::new_err(format!("{}(): {text}", schema.name)));
-    let mut values: Values = SmallVec::from_elem(None, schema.params.len());
-    let mut own = None;
+    let own = given.slf.map(|_| schema.own());
+    let mut values = Values::new();
     if let Some(slf) = given.slf {
-        own = schema.param("input");
-        let Some(at) = own else { return Err(form("is no method".into())) };
+        let Some(Some(at)) = own else { return Err(form("is no method".into())) };
+        values.resize_with(at + 1, || None);
         values[at] = Some(convert(schema, &schema.params[at], &slf).map_err(Refused::Form)?);
     }
-    let places = (0..schema.params.len()).filter(|i| Some(*i) != own && !schema.params[*i].keyword_only);
-    let mut places: SmallVec<[usize; 8]> = places.collect();
     let count = given.positional.len();
+    let mut at = 0;
     for (i, v) in given.positional.iter().enumerate() {
-        let Some(&at) = places.get(i) else { return Err(Refused::Form(to_py(too_many(schema, count)))) };
-        let param = &schema.params[at];
+        if own == Some(Some(at)) {
+            at += 1;
+        }
+        let Some(param) = schema.params.get(at).filter(|p| !p.keyword_only) else {
+            return Err(Refused::Form(to_py(too_many(schema, count))));
+        };
         let py = v.py();
         // Integers one by one take all that is left.
-        if param.kind == ParamKind::Size && (i + 1 < count || int(v).is_ok()) {
-            let rest = given.positional[i..].iter().map(|v| int(v));
+        let rest = param.kind == ParamKind::Size && (i + 1 < count || int(v).is_ok());
+        let value = if rest {
             let wrong = |e| match refused(py, e) {
                 Refused::Form(_) => form(format!("argument '{}' must be ints", param.name)),
                 value => value,
             };
-            values[at] = Some(Value::Ints(rest.collect::<PyResult<_>>().map_err(wrong)?));
-            places.truncate(i + 1);
+            Value::Ints(given.positional[i..].iter().map(|v| int(v)).collect::<PyResult<_>>().map_err(wrong)?)
+        } else {
+            convert(schema, param, v).map_err(|e| refused(py, e))?
+        };
+        if values.len() <= at {
+            values.resize_with(at + 1, || None);
+        }
+        values[at] = Some(value);
+        at += 1;
+        if rest {
             break;
         }
-        values[at] = Some(convert(schema, param, v).map_err(|e| refused(py, e))?);
     }
     let mut out = None;
     if let Some(names) = given.names {
+        values.resize_with(schema.params.len(), || None);
         for (k, name) in names.iter_borrowed().enumerate() {
             let name = name.cast::<PyString>().map_err(|e| Refused::Form(e.into()))?;
             let name = name.to_str().map_err(Refused::Form)?;
@@ -180,8 +192,9 @@ fn bind<'py>(
             }
         }
     }
-    if let Some(p) = schema.params.iter().zip(&values).find(|(p, v)| v.is_none() && p.default.is_none()) {
-        return Err(form(format!("missing the argument '{}'", p.0.name)));
+    let missing = |(i, p): &(usize, &Param)| p.default.is_none() && values.get(*i).is_none_or(Option::is_none);
+    if let Some((_, p)) = schema.params.iter().enumerate().find(missing) {
+        return Err(form(format!("missing the argument '{}'", p.name)));
     }
     Ok((values, out))
 }
@@ -196,7 +209,11 @@ fn run(
 ) -> PyResult<*mut ffi::PyObject> {
     if let Some(target) = target {
         let Ok(t) = target.cast::<PyTensor>() else {
-            return Err(PyTypeError::new_err(format!("{}(): out must be a tensor, not {}", schema.name, target.get_type())));
+            return Err(PyTypeError::new_err(format!(
+                "{}(): out must be a tensor, not {}",
+                schema.name,
+                target.get_type()
+            )));
         };
         let own = PyTensor::of(&t);
         // A target without elements takes the shape of the result, as PyTorch's do.
@@ -355,9 +372,48 @@ pub fn install(m: &Bound<'_, PyModule>) -> PyResult<()> {
 
 /// What the module has beside the table that users see as the package's.
 const PUBLIC: &[&str] = &[
-    "Generator", "Tensor", "as_tensor", "bfloat16", "bool", "can_cast", "cdouble", "cfloat", "complex128", "complex64",
-    "default_generator", "device", "double", "dtype", "float", "float16", "float32", "float64", "from_numpy",
-    "get_default_dtype", "get_num_threads", "half", "initial_seed", "int", "int16", "int32", "int64", "int8",
-    "is_grad_enabled", "long", "manual_seed", "memory_stats", "promote_types", "reset_peak_memory_stats", "result_type",
-    "set_default_dtype", "set_memory_budget", "set_num_threads", "short", "tensor", "uint16", "uint32", "uint64", "uint8",
+    "Generator",
+    "Tensor",
+    "as_tensor",
+    "bfloat16",
+    "bool",
+    "can_cast",
+    "cdouble",
+    "cfloat",
+    "complex128",
+    "complex64",
+    "default_generator",
+    "device",
+    "double",
+    "dtype",
+    "float",
+    "float16",
+    "float32",
+    "float64",
+    "from_numpy",
+    "get_default_dtype",
+    "get_num_threads",
+    "half",
+    "initial_seed",
+    "int",
+    "int16",
+    "int32",
+    "int64",
+    "int8",
+    "is_grad_enabled",
+    "long",
+    "manual_seed",
+    "memory_stats",
+    "promote_types",
+    "reset_peak_memory_stats",
+    "result_type",
+    "set_default_dtype",
+    "set_memory_budget",
+    "set_num_threads",
+    "short",
+    "tensor",
+    "uint16",
+    "uint32",
+    "uint64",
+    "uint8",
 ];

@@ -10,8 +10,8 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{IntoPyDict, PyDict, PyList, PyTuple, PyType};
 use std::ffi::c_void;
-use std::sync::{Arc, Mutex, Weak};
 use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::{Arc, Mutex, Weak};
 use tenflowers_autograd::Options;
 use tenflowers_core::grad::GradMeta;
 use tenflowers_core::layout::axis;
@@ -26,6 +26,24 @@ pub struct PyTensor {
     own: AtomicPtr<c_void>,
     /// The tensor that this is the gradient of, where somebody saw it as such.
     grad_of: Mutex<Option<Weak<GradMeta>>>,
+}
+
+/// The class itself: most tensors are of no subclass, and one comparison tells.
+static CLASS: AtomicPtr<pyo3::ffi::PyTypeObject> = AtomicPtr::new(std::ptr::null_mut());
+
+/// Notes the class, so that [`tensor_in`] is quick.
+pub fn install(m: &Bound<'_, PyModule>) {
+    CLASS.store(m.py().get_type::<PyTensor>().as_type_ptr(), Ordering::Release);
+}
+
+/// The tensor that an object is, if it is one.
+#[inline]
+pub fn tensor_in<'a, 'py>(v: &'a Bound<'py, PyAny>) -> Option<&'a Bound<'py, PyTensor>> {
+    if v.get_type_ptr() == CLASS.load(Ordering::Relaxed) {
+        // SAFETY: an object of the class itself.
+        return Some(unsafe { v.cast_unchecked::<PyTensor>() });
+    }
+    v.cast::<PyTensor>().ok()
 }
 
 impl PyTensor {
@@ -90,13 +108,6 @@ pub fn wrap(py: Python<'_>, t: Tensor) -> PyResult<Bound<'_, PyAny>> {
 }
 
 type Object<'py> = PyResult<Bound<'py, PyAny>>;
-
-fn no_arguments(name: &str, args: &Bound<'_, PyDict>) -> PyResult<()> {
-    match args.keys().iter().next() {
-        Some(key) => Err(PyTypeError::new_err(format!("{name}() got an unexpected keyword argument '{key}'"))),
-        None => Ok(()),
-    }
-}
 
 macro_rules! conversions {
     ($($(#[doc = $doc:literal])+ $name:ident $dtype:ident;)*) => {
@@ -369,7 +380,8 @@ impl PyTensor {
         let array = numpy_of(slf, false)?;
         let array = match dtype {
             Some(dtype) if !dtype.is_none() => {
-                let converted = array.call_method("astype", (dtype,), Some(&[("copy", false)].into_py_dict(slf.py())?))?;
+                let converted =
+                    array.call_method("astype", (dtype,), Some(&[("copy", false)].into_py_dict(slf.py())?))?;
                 if copy == Some(false) && !converted.is(&array) {
                     return Err(PyValueError::new_err("a copy is needed for that dtype"));
                 }
@@ -411,7 +423,9 @@ impl PyTensor {
             None => None,
             Some(v) => Some(match v.cast::<PyTensor>() {
                 Ok(t) => vec![PyTensor::of(t)],
-                Err(_) => v.try_iter()?.map(|t| Ok(PyTensor::of(t?.cast::<PyTensor>()?))).collect::<PyResult<Vec<_>>>()?,
+                Err(_) => {
+                    v.try_iter()?.map(|t| Ok(PyTensor::of(t?.cast::<PyTensor>()?))).collect::<PyResult<Vec<_>>>()?
+                }
             }),
         };
         let options = Options { retain_graph: retain_graph.unwrap_or(create_graph), create_graph };
@@ -477,7 +491,10 @@ impl PyTensor {
         }
         Ok(new)
     }
-    fn __reduce_ex__<'py>(slf: &Bound<'py, Self>, _protocol: i32) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
+    fn __reduce_ex__<'py>(
+        slf: &Bound<'py, Self>,
+        _protocol: i32,
+    ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
         let py = slf.py();
         let t = PyTensor::of(slf);
         if !t.is_leaf() {
@@ -499,27 +516,24 @@ impl PyTensor {
     /// Makes what `pickle` wrote.
     #[staticmethod]
     fn _rebuild<'py>(
-        class: &Bound<'py, PyType>,
+        cls: &Bound<'py, PyType>,
         array: &Bound<'py, PyAny>,
         dtype: &str,
         requires_grad: bool,
         attributes: &Bound<'py, PyDict>,
     ) -> Object<'py> {
         let t = super::construct::from_data(array, Some(dtype.parse().or_raise()?))?;
-        let new = as_class(class, t, requires_grad)?;
+        let new = as_class(cls, t, requires_grad)?;
         if !attributes.is_empty() {
             new.getattr("__dict__")?.call_method1("update", (attributes,))?;
         }
         Ok(new)
     }
-    /// Any further keyword is none of a tensor's.
-    #[pyo3(signature = (**options))]
-    fn cpu<'py>(slf: Bound<'py, Self>, options: Option<&Bound<'py, PyDict>>) -> PyResult<Bound<'py, Self>> {
-        options.map_or(Ok(()), |o| no_arguments("cpu", o))?;
-        Ok(slf)
+    /// The tensor on the CPU, where it is already.
+    fn cpu(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
     }
 }
-
 
 fn one_of(op: &'static str, t: &Tensor, dim: Option<&Bound<'_, PyAny>>) -> PyResult<Option<usize>> {
     match dim {

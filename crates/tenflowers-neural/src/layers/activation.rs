@@ -11,8 +11,12 @@ pub enum ActivationFunction {
     Silu,
     Sigmoid,
     Tanh,
-    Softmax { dim: i64 },
-    LogSoftmax { dim: i64 },
+    Softmax {
+        dim: i64,
+    },
+    LogSoftmax {
+        dim: i64,
+    },
 }
 
 impl ActivationFunction {

@@ -37,8 +37,14 @@ impl<K: Float> Conv2d<K> {
     ///
     /// # Errors
     /// As [`Conv2d::new`], and if the channels do not divide.
-    pub fn grouped(inputs: usize, outputs: usize, kernel: [usize; 2], groups: usize, generator: &Generator) -> Result<Self> {
-        if groups == 0 || inputs % groups != 0 || outputs % groups != 0 {
+    pub fn grouped(
+        inputs: usize,
+        outputs: usize,
+        kernel: [usize; 2],
+        groups: usize,
+        generator: &Generator,
+    ) -> Result<Self> {
+        if groups == 0 || !inputs.is_multiple_of(groups) || !outputs.is_multiple_of(groups) {
             let what = format!("{inputs} input and {outputs} output channels cannot be cut into {groups} groups");
             return Err(TensorError::argument("Conv2d", what));
         }
@@ -57,8 +63,11 @@ impl<K: Float> Conv2d<K> {
         if let Some(b) = bias.as_ref().filter(|b| b.shape() != [outputs]) {
             return Err(TensorError::shape("Conv2d", "a bias has one element for each output", b.shape(), &[outputs]));
         }
-        if groups == 0 || outputs % groups != 0 {
-            return Err(TensorError::argument("Conv2d", format!("{outputs} output channels cannot be cut into {groups} groups")));
+        if groups == 0 || !outputs.is_multiple_of(groups) {
+            return Err(TensorError::argument(
+                "Conv2d",
+                format!("{outputs} output channels cannot be cut into {groups} groups"),
+            ));
         }
         Ok(Conv2d::with(weight, bias, groups))
     }

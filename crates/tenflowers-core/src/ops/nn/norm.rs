@@ -1,4 +1,5 @@
 //! Normalisation: elements less their mean, over their standard deviation.
+use crate::cpu::cast::cast;
 use crate::cpu::map::map;
 use crate::cpu::reduce::{Fold, Plan};
 use crate::cpu::{View, ViewMut};
@@ -25,51 +26,46 @@ impl Normalize {
     fn axes(&self) -> SmallVec<[usize; 6]> {
         self.dims.iter().map(|&d| d as usize).collect()
     }
-    fn run<T: crate::Element + Into<f64>>(
-        &self,
-        x: &View,
-        outs: &mut [ViewMut],
-        narrow: impl Fn(f64) -> T + Sync,
-    ) -> Result<()>
+    fn run<T>(&self, x: &View, outs: &mut [ViewMut], narrow: impl Fn(f64) -> T + Sync) -> Result<()>
     where
-        T: std::ops::Sub<Output = T> + std::ops::Mul<Output = T>,
+        T: crate::Element + Into<f64> + std::ops::Sub<Output = T> + std::ops::Mul<Output = T>,
     {
         let [out, means, variances] = outs else { unreachable!("three outputs") };
-        let dims = self.axes();
-        let statistics = |x: &View, of: &(dyn Fn(f64) -> f64 + Sync)| -> Result<Vec<f64>> {
-            let plan = Plan::new(x, &dims);
-            let n = plan.elements() as f64;
-            let mut found = vec![0.0f64; means.layout.numel()];
-            let to = found.as_mut_ptr() as usize;
-            let fold = Fold { start: 0f64, step: |a: f64, x: T| a + of(x.into()), merge: |a, b| a + b };
-            // SAFETY: outputs are numbered, and each is written once.
-            fold.run(x, &plan, &|i, a| unsafe { (to as *mut f64).add(i).write(a / n) })?;
-            Ok(found)
-        };
-        let small = Layout::contiguous(&means.layout.shape);
-        let rows = |values: &[T]| -> Vec<T> { values.to_vec() };
+        let (dims, small) = (self.axes(), Layout::contiguous(&means.layout.shape));
         widened::<T, _>(x, |x| {
             let shape = Layout::contiguous(&x.layout.shape);
-            let mean = statistics(x, &|x| x)?;
-            let narrowed: Vec<T> = rows(&mean.iter().map(|&m| narrow(m)).collect::<Vec<_>>());
-            // SAFETY (this and the next views): runs that live as long as they are looked at.
-            let mean_view = unsafe { View::new(narrowed.as_ptr().cast(), &small, T::ELEMENT) };
+            let mean = statistics(x, &dims, small.numel(), |x: T| x.into())?;
+            let shift: Vec<T> = mean.iter().map(|&m| narrow(m)).collect();
             computed::<T>(out, |to| {
-                let mut centered = unsafe { ViewMut::new(to.cast(), &shape, T::ELEMENT) };
-                map([x, &mean_view], &mut centered, |[x, m]: [T; 2]| x - m)?;
-                let centered_view = unsafe { View::new(to.cast_const().cast(), &shape, T::ELEMENT) };
-                let variance = statistics(&centered_view, &|x| x * x)?;
+                // SAFETY: the output is new and in one run; what was written to it is read again as an input in place.
+                let (centered, mut out) = unsafe {
+                    let read = View::new(to.cast_const().cast(), &shape, T::ELEMENT);
+                    (read, ViewMut::new(to.cast(), &shape, T::ELEMENT))
+                };
+                map([x, &View::of_slice(&shift, &small)], &mut out, |[x, m]: [T; 2]| x - m)?;
+                let square = |x: T| {
+                    let x: f64 = x.into();
+                    x * x
+                };
+                let variance = statistics(&centered, &dims, small.numel(), square)?;
                 let scale: Vec<T> = variance.iter().map(|&v| narrow(1.0 / (v + self.eps).sqrt())).collect();
-                let scale_view = unsafe { View::new(scale.as_ptr().cast(), &small, T::ELEMENT) };
-                map([&centered_view, &scale_view], &mut centered, |[x, s]: [T; 2]| x * s)?;
-                for (to, from) in [(&mut *means, &mean), (&mut *variances, &variance)] {
-                    let view = unsafe { View::new(from.as_ptr().cast(), &small, DType::F64) };
-                    crate::cpu::cast::cast(&view, to)?;
-                }
-                Ok(())
+                map([&centered, &View::of_slice(&scale, &small)], &mut out, |[x, s]: [T; 2]| x * s)?;
+                cast(&View::of_slice(&mean, &small), means)?;
+                cast(&View::of_slice(&variance, &small), variances)
             })
         })
     }
+}
+
+/// The mean over dimensions of what `of` makes of each element, in double precision.
+fn statistics<T: crate::Element>(x: &View, dims: &[usize], n: usize, of: impl Fn(T) -> f64 + Sync) -> Result<Vec<f64>> {
+    let plan = Plan::new(x, dims);
+    let mut found = vec![0.0f64; n];
+    let (count, to) = (plan.elements() as f64, found.as_mut_ptr() as usize);
+    let fold = Fold { start: 0f64, step: |a: f64, x: T| a + of(x), merge: |a, b| a + b };
+    // SAFETY: outputs are numbered, and each is written once.
+    fold.run(x, &plan, &|i, a| unsafe { (to as *mut f64).add(i).write(a / count) })?;
+    Ok(found)
 }
 
 impl Op for Normalize {
