@@ -7,15 +7,16 @@ from builtins import int as _int
 from builtins import str as _str
 from collections.abc import Callable, Iterator, Sequence
 from types import EllipsisType
-from typing import Any, Final, NamedTuple, SupportsIndex, TypeAlias, overload
+from typing import Any, Final, NamedTuple, SupportsIndex, TypeAlias, final, overload
 
 from numpy.typing import NDArray
-from typing_extensions import Self
+from typing_extensions import Self, disjoint_base
 
 from ._size import Size
 
 # (public names)
 
+@final
 class dtype:
     """The type of a tensor's elements."""
 
@@ -31,6 +32,7 @@ class dtype:
     def to_complex(self) -> dtype: ...
     def __reduce__(self) -> tuple[Any, ...]: ...
 
+@final
 class device:
     """Where a tensor's elements lie."""
 
@@ -76,6 +78,7 @@ long: Final[dtype]
 cfloat: Final[dtype]
 cdouble: Final[dtype]
 
+@final
 class Generator:
     """A source of random numbers with a state of its own."""
 
@@ -91,6 +94,7 @@ class Generator:
     def _restore(seed: _int, offset: _int) -> Generator: ...
     def __reduce__(self) -> tuple[Any, ...]: ...
 
+@final
 class Node:
     """The operation that a tensor came from, as `grad_fn` gives it."""
 
@@ -98,11 +102,13 @@ class Node:
     @property
     def next_functions(self) -> tuple[tuple[Node | None, _int], ...]: ...
 
+@final
 class RemovableHandle:
     """What a hook can be taken off with."""
 
     def remove(self) -> None: ...
 
+@disjoint_base
 class Tensor:
     """Numbers of one dtype in any number of dimensions, which can be differentiated."""
 
@@ -271,7 +277,7 @@ def _grad(
     create_graph: _bool,
     allow_unused: _bool,
 ) -> list[Tensor | None]: ...
-def _gradcheck(fn: Callable[..., Any], inputs: Sequence[Any], eps: _float, atol: _float, rtol: _float) -> None: ...
+def _gradcheck(f: Callable[..., Any], inputs: Sequence[Any], eps: _float, atol: _float, rtol: _float) -> None: ...
 def _save_safetensors(path: _str, tensors: dict[_str, Tensor], metadata: dict[_str, _str]) -> None: ...
 def _load_safetensors(path: _str) -> tuple[dict[_str, Tensor], dict[_str, _str]]: ...
 def _schemas() -> list[dict[_str, Any]]: ...

@@ -187,8 +187,10 @@ def operators() -> str:
     lines = []
     for name, operation in OPERATORS.items():
         operand = "Tensor" if name == "matmul" else "_Operand"
-        lines.append(f"    def __{name}__(self, other: {operand}, /) -> Tensor: ...")
-        lines.append(f"    def __r{name}__(self, other: {operand}, /) -> Tensor: ...")
+        # Python gives the slot of `pow` a modulus, which tensors do not take.
+        more = ", mod: None = None" if name == "pow" else ""
+        lines.append(f"    def __{name}__(self, other: {operand}{more}, /) -> Tensor: ...")
+        lines.append(f"    def __r{name}__(self, other: {operand}{more}, /) -> Tensor: ...")
         if hasattr(_core.Tensor, f"{operation}_"):
             lines.append(f"    def __i{name}__(self, other: {operand}, /) -> Self: ...")
     return "\n".join(lines) + "\n"
@@ -236,7 +238,9 @@ def check() -> int:
 
 def stubtest() -> int:
     """Compares stub and module, except where one text signature cannot say what the stub does: overloads."""
-    names = [signature.name for row in _core._schemas() for signature in functions(row)]
+    rows = _core._schemas()
+    names = [signature.name for row in rows for signature in functions(row)]
+    names += [signature.name for row in rows for signature in methods(row) if row["places"] == ["method"]]
     overloaded = sorted({name for name in names if names.count(name) > 1})
     with tempfile.TemporaryDirectory() as folder:
         allowed = Path(folder) / "overloaded"

@@ -2,8 +2,11 @@
 use crate::error::{Result, TensorError};
 use smallvec::SmallVec;
 
-pub type Shape = SmallVec<[usize; 6]>;
-pub type Strides = SmallVec<[isize; 6]>;
+/// Dimensions that lie in the tensor itself.
+const INLINE: usize = 6;
+
+pub type Shape = SmallVec<[usize; INLINE]>;
+pub type Strides = SmallVec<[isize; INLINE]>;
 
 /// A shape, and for each dimension the step from one index to the next. Counts elements, not bytes.
 #[derive(Debug, PartialEq)]
@@ -26,11 +29,26 @@ pub fn checked_numel(shape: &[usize]) -> Result<usize> {
 }
 
 pub fn contiguous_strides(shape: &[usize]) -> Strides {
-    let mut strides: Strides = smallvec::smallvec![1; shape.len()];
-    for i in (1..shape.len()).rev() {
-        strides[i - 1] = strides[i].wrapping_mul(shape[i].max(1) as isize);
+    fn fill(strides: &mut [isize], shape: &[usize]) {
+        let mut step = 1isize;
+        for (s, &n) in strides.iter_mut().zip(shape).rev() {
+            *s = step;
+            step = step.wrapping_mul(n.max(1) as isize);
+        }
     }
-    strides
+    // On the stack first: that is one copy, where growing is a check an element.
+    let mut small = [0; INLINE];
+    match small.get_mut(..shape.len()) {
+        Some(strides) => {
+            fill(strides, shape);
+            SmallVec::from_slice(strides)
+        }
+        None => {
+            let mut strides: Strides = smallvec::smallvec![0; shape.len()];
+            fill(&mut strides, shape);
+            strides
+        }
+    }
 }
 
 impl Clone for Layout {

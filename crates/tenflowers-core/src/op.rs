@@ -92,7 +92,10 @@ pub fn apply_all(op: &dyn Op, inputs: &[&Tensor]) -> Result<Outputs> {
         Meta::New(metas) => metas,
     };
     let edges: Option<Edges> = recording(inputs).then(|| inputs.iter().map(|t| t.edge()).collect());
-    let outs = metas.iter().map(|(shape, dtype)| Tensor::empty(shape, *dtype)).collect::<Result<Outputs>>()?;
+    let outs: Outputs = match &metas[..] {
+        [(shape, dtype)] => smallvec![Tensor::empty(shape, *dtype)?],
+        several => several.iter().map(|(shape, dtype)| Tensor::empty(shape, *dtype)).collect::<Result<_>>()?,
+    };
     let reads: SmallVec<[&Storage; 3]> = inputs.iter().map(|t| &**t.storage()).collect();
     let _locks = lock(&reads, &[]);
     // SAFETY: the locks are held to the end of the kernel.
@@ -110,13 +113,18 @@ fn recording(inputs: &[&Tensor]) -> bool {
 
 /// # Safety
 /// The storages are locked, or new.
-unsafe fn kernel(op: &dyn Op, inputs: &[&Tensor], outs: &[Tensor]) -> Result<()> {
-    let run = || {
-        // SAFETY: tensors lie within their storages.
-        unsafe {
-            let view = inputs.iter().map(|t| View::new(t.storage().as_ptr(), t.layout(), t.dtype()));
-            let view_mut = outs.iter().map(|t| ViewMut::new(t.storage().as_ptr(), t.layout(), t.dtype()));
-            let (views, mut outs): (SmallVec<[_; 3]>, SmallVec<[_; 1]>) = (view.collect(), view_mut.collect());
+unsafe fn kernel<'a>(op: &dyn Op, inputs: &[&'a Tensor], outs: &'a [Tensor]) -> Result<()> {
+    // SAFETY: tensors lie within their storages.
+    let view = |t: &'a Tensor| unsafe { View::new(t.storage().as_ptr(), t.layout(), t.dtype()) };
+    // SAFETY: as above.
+    let view_mut = |t: &'a Tensor| unsafe { ViewMut::new(t.storage().as_ptr(), t.layout(), t.dtype()) };
+    let run = || match (inputs, outs) {
+        // What most operations have, without lists of unknown length.
+        ([a], [out]) => op.cpu(&[view(a)], &mut [view_mut(out)]),
+        ([a, b], [out]) => op.cpu(&[view(a), view(b)], &mut [view_mut(out)]),
+        _ => {
+            let views: SmallVec<[_; 3]> = inputs.iter().map(|t| view(t)).collect();
+            let mut outs: SmallVec<[_; 3]> = outs.iter().map(view_mut).collect();
             op.cpu(&views, &mut outs)
         }
     };

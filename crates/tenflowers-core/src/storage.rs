@@ -2,12 +2,12 @@
 use crate::cpu::alloc::Block;
 use crate::error::Result;
 use crate::host;
+use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use smallvec::{SmallVec, smallvec};
 use std::any::Any;
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
 
 /// Bytes on the CPU. A kernel runs under the lock; `version` counts the writes in place.
 pub struct Storage {
@@ -88,19 +88,12 @@ impl Storage {
     pub fn written(&self) {
         self.version.fetch_add(1, Ordering::Release);
     }
+    /// Nobody waits with the interpreter's lock in hand.
     fn read(&self) -> RwLockReadGuard<'_, ()> {
-        match self.lock.try_read() {
-            Ok(guard) => guard,
-            Err(TryLockError::Poisoned(e)) => e.into_inner(),
-            Err(TryLockError::WouldBlock) => host::detached(|| self.lock.read().unwrap_or_else(|e| e.into_inner())),
-        }
+        self.lock.try_read().unwrap_or_else(|| host::detached(|| self.lock.read()))
     }
     fn write(&self) -> RwLockWriteGuard<'_, ()> {
-        match self.lock.try_write() {
-            Ok(guard) => guard,
-            Err(TryLockError::Poisoned(e)) => e.into_inner(),
-            Err(TryLockError::WouldBlock) => host::detached(|| self.lock.write().unwrap_or_else(|e| e.into_inner())),
-        }
+        self.lock.try_write().unwrap_or_else(|| host::detached(|| self.lock.write()))
     }
 }
 

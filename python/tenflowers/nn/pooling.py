@@ -39,7 +39,8 @@ class MaxPool2d(Module):
         self.ceil_mode = ceil_mode
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.max_pool2d(
+        # With `return_indices` a pair, as in PyTorch.
+        pooled: Tensor = F.max_pool2d(
             input,
             self.kernel_size,
             self.stride,
@@ -48,6 +49,7 @@ class MaxPool2d(Module):
             ceil_mode=self.ceil_mode,
             return_indices=self.return_indices,
         )
+        return pooled
 
     def extra_repr(self) -> str:
         return (

@@ -108,9 +108,12 @@ unsafe fn drive(inputs: &[View], compute: &[DType], out: &mut ViewMut, into: DTy
     if out_dtype == into && out.layout.is_contiguous() && (0..inputs.len()).all(plain) {
         // Everything lies as it is computed.
         let task = |range: std::ops::Range<usize>| {
-            let from = |v: &View| v.start().wrapping_add(range.start * v.dtype.size());
-            let ins: SmallVec<[*const u8; INPUTS]> = inputs.iter().map(from).collect();
-            block(&ins, (start as *mut u8).wrapping_add(range.start * out_dtype.size()), range.len());
+            let mut ins = [std::ptr::null(); INPUTS];
+            for (to, v) in ins.iter_mut().zip(inputs) {
+                *to = v.start().wrapping_add(range.start * v.dtype.size());
+            }
+            let to = (start as *mut u8).wrapping_add(range.start * out_dtype.size());
+            block(&ins[..inputs.len()], to, range.len());
         };
         return ranges(out.layout.numel(), &task);
     }
@@ -213,8 +216,9 @@ pub fn map<T: Element, U: Element, const N: usize>(
         };
         macro_rules! run {
             () => {
-                for i in 0..n {
-                    to[i] = f(std::array::from_fn(|k| ins[k][i]));
+                for (i, to) in to.iter_mut().enumerate() {
+                    // SAFETY: all are runs of n elements; a check here would keep the loop from being vectorised.
+                    *to = f(std::array::from_fn(|k| unsafe { *ins[k].get_unchecked(i) }));
                 }
             };
         }

@@ -292,12 +292,12 @@ ops! {
         }
     }
     [method] {
-        /// Numbers drawn uniformly from [`from`, `to`) in the place of the elements.
-        pub fn uniform_(input: &Tensor, from: f64 = 0.0, to: f64 = 1.0; generator: Option<&Generator> = None::<&Generator>) no_grad "the draw does not depend on what was there" -> Tensor {
-            if from.is_nan() || to.is_nan() || from > to || !(to - from).is_finite() {
-                return Err(TensorError::argument("uniform_", format!("the range is empty or infinite: {from} to {to}")));
+        /// Numbers drawn uniformly from [`from_`, `to`) in the place of the elements.
+        pub fn uniform_(input: &Tensor, from_: f64 = 0.0, to: f64 = 1.0; generator: Option<&Generator> = None::<&Generator>) no_grad "the draw does not depend on what was there" -> Tensor {
+            if from_.is_nan() || to.is_nan() || from_ > to || !(to - from_).is_finite() {
+                return Err(TensorError::argument("uniform_", format!("the range is empty or infinite: {from_} to {to}")));
             }
-            drawn("uniform_", input, Draw::Uniform { low: from, high: to }, generator)
+            drawn("uniform_", input, Draw::Uniform { low: from_, high: to }, generator)
         }
         /// Normal numbers in the place of the elements.
         pub fn normal_(input: &Tensor, mean: f64 = 0.0, std: f64 = 1.0; generator: Option<&Generator> = None::<&Generator>) no_grad "the draw does not depend on what was there" -> Tensor {
@@ -311,11 +311,11 @@ ops! {
             let coin = coin(input.shape(), probability("bernoulli_", p)?, generator)?;
             assign::to(Some(input), input, &coin)
         }
-        /// Integers from `from` up to `to` in the place of the elements; without them, all that the dtype holds exactly.
-        pub fn random_(input: &Tensor, from: i64, to: Option<i64> = None::<i64>; generator: Option<&Generator> = None::<&Generator>) no_grad "the draw does not depend on what was there" -> Tensor {
+        /// Integers from `from_` up to `to` in the place of the elements; without them, all that the dtype holds exactly.
+        pub fn random_(input: &Tensor, from_: i64, to: Option<i64> = None::<i64>; generator: Option<&Generator> = None::<&Generator>) no_grad "the draw does not depend on what was there" -> Tensor {
             let (low, high) = match to {
-                Some(to) => (from, to),
-                None => (0, from),
+                Some(to) => (from_, to),
+                None => (0, from_),
             };
             let draws = integers("random_", low, high, input.shape(), input.dtype(), generator)?;
             assign::to(Some(input), input, &draws)

@@ -6,6 +6,7 @@ mod dtype;
 mod errors;
 mod files;
 mod generator;
+mod handle;
 mod host;
 mod index;
 mod numpy;

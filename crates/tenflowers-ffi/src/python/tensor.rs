@@ -4,6 +4,7 @@ use super::construct::construct;
 use super::convert::{OrRaise, int, scalar_object};
 use super::dtype::{PyDType, PyDevice, object, size};
 use super::errors;
+use super::handle::Handle;
 use super::numpy::numpy_of;
 use pyo3::exceptions::{PyTypeError, PyUserWarning, PyValueError};
 use pyo3::prelude::*;
@@ -21,7 +22,7 @@ use tenflowers_core::{DType, Scalar, Tensor, TensorError, ops};
 #[pyclass(name = "Tensor", module = "tenflowers", frozen, subclass, dict, weakref)]
 pub struct PyTensor {
     /// Exchanged by `x.data = …`.
-    tensor: Mutex<Tensor>,
+    tensor: Handle,
     /// This object, once the tensor knows it.
     own: AtomicPtr<c_void>,
     /// The tensor that this is the gradient of, where somebody saw it as such.
@@ -51,7 +52,7 @@ impl PyTensor {
     #[inline]
     pub fn of(slf: &Bound<'_, PyTensor>) -> Tensor {
         let this = slf.get();
-        let t = this.tensor.lock().unwrap_or_else(|e| e.into_inner()).clone();
+        let t = this.tensor.get(slf.py());
         if t.object().is_null() {
             let own = slf.as_ptr().cast::<c_void>();
             t.set_object(own);
@@ -61,7 +62,7 @@ impl PyTensor {
     }
     fn new_of(t: Tensor) -> Self {
         let own = AtomicPtr::new(std::ptr::null_mut());
-        PyTensor { tensor: Mutex::new(t), own, grad_of: Mutex::new(None) }
+        PyTensor { tensor: Handle::new(t), own, grad_of: Mutex::new(None) }
     }
     /// Takes the elements of a result, whatever its shape: what `out=` does for a target without elements.
     pub fn take(&self, slf: &Bound<'_, PyTensor>, result: Tensor, op: &'static str) -> PyResult<()> {
@@ -70,15 +71,15 @@ impl PyTensor {
             return ops::write_out(op, &old, &result).or_raise().map(drop);
         }
         let new = Tensor::like_target(op, &result, &old).or_raise()?;
-        self.exchange(old.with_data(&new));
+        self.exchange(slf.py(), old.with_data(&new));
         old.clear_object(slf.as_ptr().cast());
         Ok(())
     }
     fn belongs_to(&self, t: &Tensor) {
         *self.grad_of.lock().unwrap_or_else(|e| e.into_inner()) = Some(Arc::downgrade(t.shared_grad_meta()));
     }
-    fn exchange(&self, t: Tensor) {
-        *self.tensor.lock().unwrap_or_else(|e| e.into_inner()) = t;
+    fn exchange(&self, py: Python<'_>, t: Tensor) {
+        self.tensor.set(py, t);
     }
 }
 
@@ -86,9 +87,36 @@ impl Drop for PyTensor {
     fn drop(&mut self) {
         let own = self.own.load(Ordering::Acquire);
         if !own.is_null() {
-            self.tensor.get_mut().unwrap_or_else(|e| e.into_inner()).clear_object(own);
+            self.tensor.last().clear_object(own);
         }
     }
+}
+
+/// CPython 3.11 and 3.12 give every new object of a class with attributes a dictionary, which takes a quarter of the time of
+/// a small operation; others make it when it is first asked for. So does this: while the offset of the dictionary reads 0,
+/// none is made. The interpreter's lock is held throughout, and nothing that is run in between looks at the offset.
+#[cfg(all(Py_3_11, not(Py_3_13)))]
+fn without_dict<R>(_py: Python<'_>, make: impl FnOnce() -> R) -> R {
+    struct Restore(*mut pyo3::ffi::PyTypeObject, pyo3::ffi::Py_ssize_t);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            // SAFETY: the class lives for ever, and the lock is held.
+            unsafe { (*self.0).tp_dictoffset = self.1 }
+        }
+    }
+    let class = CLASS.load(Ordering::Relaxed);
+    if class.is_null() {
+        return make();
+    }
+    // SAFETY: as above.
+    let offset = unsafe { std::mem::replace(&mut (*class).tp_dictoffset, 0) };
+    let _restore = Restore(class, offset);
+    make()
+}
+
+#[cfg(not(all(Py_3_11, not(Py_3_13))))]
+fn without_dict<R>(_py: Python<'_>, make: impl FnOnce() -> R) -> R {
+    make()
 }
 
 /// The object of a tensor: the one that it has, or a new one.
@@ -100,7 +128,7 @@ pub fn wrap(py: Python<'_>, t: Tensor) -> PyResult<Bound<'_, PyAny>> {
         // SAFETY: as above.
         return Ok(unsafe { Bound::from_borrowed_ptr(py, known) });
     }
-    let new = Bound::new(py, PyTensor::new_of(t.clone()))?;
+    let new = without_dict(py, || Bound::new(py, PyTensor::new_of(t.clone())))?;
     let own = new.as_ptr().cast::<c_void>();
     t.set_object(own);
     new.get().own.store(own, Ordering::Release);
@@ -257,7 +285,7 @@ impl PyTensor {
             return Err(TensorError::grad("data", what)).or_raise();
         }
         let new = t.with_data(&value);
-        slf.get().exchange(new.clone());
+        slf.get().exchange(slf.py(), new.clone());
         t.clear_object(slf.as_ptr().cast());
         // A gradient stays the gradient of its tensor.
         let owner = slf.get().grad_of.lock().unwrap_or_else(|e| e.into_inner()).as_ref().and_then(Weak::upgrade);

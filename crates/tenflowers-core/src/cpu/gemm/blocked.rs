@@ -115,7 +115,8 @@ impl<T: Float> Blocked<T> {
     /// All rows of C, columns `j..j + n`, steps `p..p + k`.
     unsafe fn panel(&self, m: usize, (j, n): (usize, usize), (p, k): (usize, usize), accumulate: bool) -> Result<()> {
         let (_, nr) = self.tile;
-        let serial = 2 * m * n * k < 2 * GRAIN || pool::num_threads() == 1;
+        let small = 2 * m * n * k < 2 * GRAIN;
+        let serial = small || pool::num_threads() == 1;
         let packed = if self.pack_b { Some(Scratch::<T>::new(n.next_multiple_of(nr) * k)?) } else { None };
         let operand = match &packed {
             None => Operand::Strided(self.b.at(p, j), self.b.row, self.b.col),
@@ -165,7 +166,8 @@ impl<T: Float> Blocked<T> {
             }
         };
         let tasks = m.div_ceil(rows) * across;
-        if serial {
+        // Also on one thread by way of the pool, which asks between tasks whether to stop.
+        if small {
             (0..tasks).for_each(task);
         } else {
             pool::parallel(tasks, &task)?;
