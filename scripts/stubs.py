@@ -192,7 +192,9 @@ def operators() -> str:
         lines.append(f"    def __{name}__(self, other: {operand}{more}, /) -> Tensor: ...")
         lines.append(f"    def __r{name}__(self, other: {operand}{more}, /) -> Tensor: ...")
         if hasattr(_core.Tensor, f"{operation}_"):
-            lines.append(f"    def __i{name}__(self, other: {operand}, /) -> Self: ...")
+            # In place there is no modulus, also not at run time.
+            ignored = "  # type: ignore[misc]" if more else ""
+            lines.append(f"    def __i{name}__(self, other: {operand}, /) -> Self: ...{ignored}")
     return "\n".join(lines) + "\n"
 
 
