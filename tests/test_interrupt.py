@@ -18,7 +18,8 @@ pytestmark = [
 # Each takes many seconds if nobody stops it.
 LONG = {
     "one matrix product": "a = tf.rand(6000, 6000); ready(); a @ a @ a @ a",
-    "one elementwise kernel": "a = tf.rand(10, 1).expand(200_000_000, 10, 1)[:, :, 0]; ready(); tf.zeros(1).add(a).sum()",
+    "one elementwise kernel": "a = tf.rand(10, 1).expand(200_000_000, 10, 1)[:, :, 0];\n"
+    "ready(); tf.zeros(1).add(a).sum()",
     "one reduction": "a = tf.rand(1).expand(20_000_000_000); ready(); a.sum()",
     "one convolution": "x = tf.rand(64, 64, 128, 128); w = tf.rand(128, 64, 7, 7)\nready(); nn.functional.conv2d(x, w)",
     "a loop in Python": "a = tf.rand(2, 2); ready()\nwhile True: a = (a @ a).tanh()",
