@@ -56,6 +56,7 @@ build: .venv/ready
 
 test-rust:
 	cargo test --workspace --features tenflowers-ffi/c
+	cargo run --quiet --package tenflowers-neural --example spirals
 
 test-python: build
 	$(BIN)/python -m pytest

@@ -24,6 +24,9 @@ pub fn object(py: Python<'_>, dtype: DType) -> Bound<'_, PyDType> {
     }
 }
 
+/// What pickle calls, and with what.
+type Reduced<'py> = (Bound<'py, PyAny>, (Bound<'py, PyAny>, &'static str));
+
 #[pymethods]
 impl PyDType {
     #[getter]
@@ -53,7 +56,7 @@ impl PyDType {
     fn __repr__(&self) -> String {
         format!("tenflowers.{}", self.0.name())
     }
-    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyAny>, &'static str))> {
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Reduced<'py>> {
         let getattr = py.import("builtins")?.getattr("getattr")?;
         Ok((getattr, (py.import("tenflowers")?.into_any(), self.0.name())))
     }
