@@ -13,6 +13,7 @@ pub(crate) mod tile;
 
 pub(crate) use scratch::{Outcome, Scratch};
 
+use crate::cpu::number::Number;
 use crate::cpu::pool;
 use crate::error::Result;
 use num_complex::Complex;
@@ -36,13 +37,9 @@ impl<T> Mat<T> {
 }
 
 /// The element types that have products; integers wrap around.
-pub trait Product: sealed::Kernel {
+pub trait Product: sealed::Kernel + Number {
     /// The sum of nothing.
     const ZERO: Self;
-    /// The sum of two elements.
-    fn plus(self, other: Self) -> Self;
-    /// The product of two elements.
-    fn times(self, other: Self) -> Self;
 }
 
 mod sealed {
@@ -59,7 +56,7 @@ mod sealed {
 }
 
 macro_rules! product {
-    ($kernel:ident, $($t:ty)+, $zero:expr, $plus:expr, $times:expr) => {$(
+    ($kernel:ident, $($t:ty)+, $zero:expr) => {$(
         impl sealed::Kernel for $t {
             unsafe fn product(dims: [usize; 3], a: Mat<$t>, b: Mat<$t>, c: (*mut $t, usize), add: bool) -> Result<()> {
                 // SAFETY: the caller's word.
@@ -68,20 +65,12 @@ macro_rules! product {
         }
         impl Product for $t {
             const ZERO: $t = $zero;
-            #[inline(always)]
-            fn plus(self, other: $t) -> $t {
-                $plus(self, other)
-            }
-            #[inline(always)]
-            fn times(self, other: $t) -> $t {
-                $times(self, other)
-            }
         }
     )+};
 }
-product!(blocked, f32 f64, 0.0, std::ops::Add::add, std::ops::Mul::mul);
-product!(plain, Complex<f32> Complex<f64>, Complex::new(0.0, 0.0), std::ops::Add::add, std::ops::Mul::mul);
-product!(plain, i8 i16 i32 i64 u8 u16 u32 u64, 0, Self::wrapping_add, Self::wrapping_mul);
+product!(blocked, f32 f64, 0.0);
+product!(plain, Complex<f32> Complex<f64>, Complex::new(0.0, 0.0));
+product!(plain, i8 i16 i32 i64 u8 u16 u32 u64, 0);
 
 /// C = A B, or C += A B if `accumulate`, for A of `m x k` and B of `k x n`; C is `m x n` with contiguous rows `ldc`
 /// apart.
