@@ -696,7 +696,7 @@ class Tensor:
         """`length` indices of `dim` from `start` on. Shares memory with `input`."""
     @overload
     def narrow(self, dim: _int, start: Tensor, length: _int) -> Tensor:
-        """The tensor that holds the start of [`narrow`](narrow)."""
+        """As with a number, from the start that an integer tensor of no dimensions holds. Shares memory with `input`."""
     def ne(self, other: _Operand) -> Tensor:
         """Where `input` differs from `other`, broadcast."""
     def ne_(self, other: _Operand) -> Tensor:
@@ -1563,7 +1563,7 @@ def narrow(input: Tensor, dim: _int, start: _int, length: _int, *, out: Tensor |
 
 @overload
 def narrow(input: Tensor, dim: _int, start: Tensor, length: _int, *, out: Tensor | None = None) -> Tensor:
-    """The tensor that holds the start of [`narrow`](narrow)."""
+    """As with a number, from the start that an integer tensor of no dimensions holds. Shares memory with `input`."""
 
 def ne(input: _Operand, other: _Operand, *, out: Tensor | None = None) -> Tensor:
     """Where `input` differs from `other`, broadcast."""

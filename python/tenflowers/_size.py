@@ -13,9 +13,9 @@ __all__ = ["Size"]
 class Size(tuple[int, ...]):
     """A tuple of integers, as ``Tensor.shape`` gives it; slices, sums and repetitions are sizes too.
 
-    >>> Size([2, 3]).numel()
+    >>> tf.Size([2, 3]).numel()
     6
-    >>> Size([2, 3])[1:] + (4,)
+    >>> tf.Size([2, 3])[1:] + (4,)
     tenflowers.Size([3, 4])
     """
 

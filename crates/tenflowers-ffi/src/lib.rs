@@ -6,5 +6,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[cfg(feature = "c")]
 pub mod c;
+#[cfg(any(feature = "c", feature = "python"))]
+mod overload;
 #[cfg(feature = "python")]
 mod python;

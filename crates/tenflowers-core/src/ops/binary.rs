@@ -424,6 +424,13 @@ fn no_bools(op: &'static str, input: Operand, other: Operand, instead: &str) -> 
 ops! {
     [tf method] {
         /// `input + alpha * other`, broadcast.
+        ///
+        /// Tensors or numbers; the dtype is the promoted one. Shapes that do not broadcast are a `ShapeError`.
+        ///
+        /// ```python
+        /// >>> tf.add(tf.tensor([1, 2]), tf.tensor([10, 20]), alpha=2)
+        /// tensor([21, 42])
+        /// ```
         pub fn add(input: Operand<'_>, other: Operand<'_>; alpha: Scalar = Scalar::ONE) into target -> Tensor {
             if alpha == Scalar::ONE {
                 return binary(&ADD, input, other, target);
@@ -433,6 +440,13 @@ ops! {
             binary(&ADD, input, other.operand(), target)
         }
         /// `input - alpha * other`, broadcast.
+        ///
+        /// The dtype is the promoted one; two bool tensors are an error.
+        ///
+        /// ```python
+        /// >>> tf.sub(tf.tensor([10, 20]), tf.tensor([1, 2]))
+        /// tensor([ 9, 18])
+        /// ```
         pub fn sub(input: Operand<'_>, other: Operand<'_>; alpha: Scalar = Scalar::ONE) into target -> Tensor {
             no_bools("sub", input, other, "logical_xor or bitwise_not")?;
             if alpha == Scalar::ONE {
@@ -443,11 +457,28 @@ ops! {
             binary(&SUB, input, other.operand(), target)
         }
         /// `input * other`, broadcast.
+        ///
+        /// The dtype is the promoted one.
+        ///
+        /// ```python
+        /// >>> tf.mul(tf.tensor([[1.0], [2.0]]), tf.tensor([3.0, 4.0]))
+        /// tensor([[3., 4.],
+        ///         [6., 8.]])
+        /// ```
         pub fn mul(input: Operand<'_>, other: Operand<'_>) into target -> Tensor {
             binary(&MUL, input, other, target)
         }
         /// `input / other`, broadcast: true division of integers, or rounded towards zero (`rounding_mode="trunc"`) or down
         /// (`"floor"`).
+        ///
+        /// Integers give the default dtype, but stay integers where rounded; an integer cannot be divided by 0 then.
+        ///
+        /// ```python
+        /// >>> tf.div(tf.tensor([7, -7]), 2)
+        /// tensor([ 3.5000, -3.5000])
+        /// >>> tf.div(tf.tensor([7, -7]), 2, rounding_mode="trunc")
+        /// tensor([ 3, -3])
+        /// ```
         pub fn div(input: Operand<'_>, other: Operand<'_>; rounding_mode: Option<&str> = None::<&str>) into target -> Tensor {
             match rounding_mode {
                 None => {
@@ -466,14 +497,37 @@ ops! {
             }
         }
         /// `input / other` rounded down, broadcast.
+        ///
+        /// Integers stay integers and cannot be divided by 0. Bool and complex tensors are an `UnsupportedError`.
+        ///
+        /// ```python
+        /// >>> tf.floor_divide(tf.tensor([7, -7]), 2)
+        /// tensor([ 3, -4])
+        /// ```
         pub fn floor_divide(input: Operand<'_>, other: Operand<'_>) into target no_grad "it is constant but where it jumps" -> Tensor {
             rounded(&FLOOR_DIVIDE, input, other, target)
         }
         /// What is left of `input / other` rounded down, with the sign of `other`; broadcast.
+        ///
+        /// Integers cannot be divided by 0. Bool and complex tensors are an `UnsupportedError`.
+        ///
+        /// ```python
+        /// >>> tf.remainder(tf.tensor([7, -7]), 3)
+        /// tensor([1, 2])
+        /// ```
         pub fn remainder(input: Operand<'_>, other: Operand<'_>) into target -> Tensor {
             rounded(&REMAINDER, input, other, target)
         }
         /// `input` to the power of `exponent`, broadcast. Integers to negative integer powers are refused.
+        ///
+        /// The dtype is the promoted one.
+        ///
+        /// ```python
+        /// >>> tf.pow(tf.tensor([1.0, 2.0, 3.0]), 2)
+        /// tensor([1., 4., 9.])
+        /// >>> tf.pow(2, tf.tensor([1, 2, 3]))
+        /// tensor([2, 4, 8])
+        /// ```
         pub fn pow(input: Operand<'_>, exponent: Operand<'_>) into target -> Tensor {
             let mut dtype = None;
             if let (Operand::Tensor(t), Operand::Scalar(s)) = (input, exponent) {
@@ -492,14 +546,35 @@ ops! {
             binary_in(&POW, input, exponent, dtype, target)
         }
         /// The larger of each pair of elements, broadcast; not-a-number wins.
+        ///
+        /// Complex tensors are an `UnsupportedError`.
+        ///
+        /// ```python
+        /// >>> tf.maximum(tf.tensor([1.0, 5.0]), tf.tensor([3.0, 2.0]))
+        /// tensor([3., 5.])
+        /// ```
         pub fn maximum(input: &Tensor, other: &Tensor) -> Tensor {
             binary(&MAXIMUM, input.into(), other.into(), None)
         }
         /// The smaller of each pair of elements, broadcast; not-a-number wins.
+        ///
+        /// Complex tensors are an `UnsupportedError`.
+        ///
+        /// ```python
+        /// >>> tf.minimum(tf.tensor([1.0, 5.0]), tf.tensor([3.0, 2.0]))
+        /// tensor([1., 2.])
+        /// ```
         pub fn minimum(input: &Tensor, other: &Tensor) -> Tensor {
             binary(&MINIMUM, input.into(), other.into(), None)
         }
         /// Each element held between `min` and `max`, numbers or tensors, either of which may be left out.
+        ///
+        /// Where `min` is above `max` the result is `max`. Bool and complex tensors are an `UnsupportedError`.
+        ///
+        /// ```python
+        /// >>> tf.clamp(tf.tensor([-2.0, 0.5, 3.0]), min=0, max=1)
+        /// tensor([0.0000, 0.5000, 1.0000])
+        /// ```
         pub fn clamp(input: &Tensor, min: Option<Operand<'_>> = None::<Operand>, max: Option<Operand<'_>> = None::<Operand>) into target -> Tensor {
             let mut operands = vec![Operand::Tensor(input)];
             operands.extend([min, max].into_iter().flatten());

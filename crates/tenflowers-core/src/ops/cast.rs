@@ -164,22 +164,49 @@ pub fn write_out(op: &'static str, target: &Tensor, result: &Tensor) -> Result<T
 ops! {
     [tf method] {
         /// A copy of the tensor in one run of memory. Gradients flow through it.
+        ///
+        /// ```python
+        /// >>> x = tf.tensor([1.0, 2.0])
+        /// >>> tf.clone(x).zero_()
+        /// tensor([0., 0.])
+        /// >>> x
+        /// tensor([1., 2.])
+        /// ```
         pub fn clone(input: &Tensor) -> Tensor {
             copy(input)
         }
     }
     [method] {
         /// The same elements in one run of memory: the tensor itself where they are already.
+        ///
+        /// ```python
+        /// >>> x = tf.ones(2, 3).t()
+        /// >>> x.is_contiguous(), x.contiguous().is_contiguous()
+        /// (False, True)
+        /// ```
         pub fn contiguous(input: &Tensor) -> Tensor {
             if input.layout().is_contiguous() { Ok(input.clone()) } else { copy(input) }
         }
         /// `src`, broadcast and converted, in the place of the elements.
+        ///
+        /// `src` must broadcast to the shape of the tensor, which keeps its dtype: fractions are cut off for integers.
+        ///
+        /// ```python
+        /// >>> tf.zeros(2, 2).copy_(tf.tensor([1, 2]))
+        /// tensor([[1., 2.],
+        ///         [1., 2.]])
+        /// ```
         pub fn copy_(input: &Tensor, src: &Tensor, non_blocking: bool = false) -> Tensor {
             // On the CPU a copy is done when the call returns, whatever is asked for.
             let _ = non_blocking;
             assign::to(Some(input), input, src)
         }
         /// One number, or the one element of a tensor, in the place of every element.
+        ///
+        /// ```python
+        /// >>> tf.zeros(3).fill_(7)
+        /// tensor([7., 7., 7.])
+        /// ```
         pub fn fill_(input: &Tensor, value: crate::schema::Operand<'_>) -> Tensor {
             match value {
                 crate::schema::Operand::Scalar(s) => fill(input, s),
@@ -191,20 +218,42 @@ ops! {
             }
         }
         /// Zero in the place of every element.
+        ///
+        /// ```python
+        /// >>> tf.ones(3).zero_()
+        /// tensor([0., 0., 0.])
+        /// ```
         pub fn zero_(input: &Tensor) -> Tensor {
             fill(input, Scalar::ZERO)
         }
         /// The tensor in another dtype: itself where it has it already, unless `copy`.
+        ///
+        /// ```python
+        /// >>> tf.tensor([1.5, -1.5]).to(tf.int64)
+        /// tensor([ 1, -1])
+        /// ```
         pub fn to(input: &Tensor, dtype: DType, non_blocking: bool = false, copy: bool = false) -> Tensor {
             let _ = non_blocking;
             if copy && dtype == input.dtype() { super::copy(input) } else { to_dtype(input, dtype) }
         }
         /// The tensor on a device, and in a dtype if one is given: itself where it is there already, unless `copy`.
+        ///
+        /// A device that is not there is a `DeviceError`.
+        ///
+        /// ```python
+        /// >>> tf.tensor([1, 2]).to("cpu", tf.float32)
+        /// tensor([1., 2.])
+        /// ```
         pub fn to_device as to(input: &Tensor, device: Option<Device> = None::<Device>, dtype: Option<DType> = None::<DType>, non_blocking: bool = false, copy: bool = false) -> Tensor {
             let _ = device;
             to(input, dtype.unwrap_or(input.dtype()), non_blocking, copy)
         }
         /// The tensor in the dtype, and on the device, of another one.
+        ///
+        /// ```python
+        /// >>> tf.tensor([1, 2]).to(tf.tensor(0.5))
+        /// tensor([1., 2.])
+        /// ```
         pub fn to_like as to(input: &Tensor, other: &Tensor, non_blocking: bool = false, copy: bool = false) -> Tensor {
             to(input, other.dtype(), non_blocking, copy)
         }

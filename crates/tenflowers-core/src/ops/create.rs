@@ -167,27 +167,63 @@ fn span(op: &'static str, start: Scalar, end: Scalar, step: Scalar, dtype: Optio
 ops! {
     [tf] {
         /// A tensor of zeros.
+        ///
+        /// The dtype is float32, or what `set_default_dtype` says, unless another is given.
+        ///
+        /// ```python
+        /// >>> tf.zeros(2, 3)
+        /// tensor([[0., 0., 0.],
+        ///         [0., 0., 0.]])
+        /// ```
         pub fn zeros(size: Size<'_>; dtype: Option<DType> = None::<DType>, device: Option<Device> = None::<Device>, requires_grad: bool = false)
             no_grad "it has no tensor to differentiate by" -> Tensor {
             made(filled("zeros", size.0, Scalar::ZERO, dtype.unwrap_or_else(default_dtype))?, device, requires_grad)
         }
         /// A tensor of ones.
+        ///
+        /// The dtype is float32, or what `set_default_dtype` says, unless another is given.
+        ///
+        /// ```python
+        /// >>> tf.ones(3, dtype=tf.int64)
+        /// tensor([1, 1, 1])
+        /// ```
         pub fn ones(size: Size<'_>; dtype: Option<DType> = None::<DType>, device: Option<Device> = None::<Device>, requires_grad: bool = false)
             no_grad "it has no tensor to differentiate by" -> Tensor {
             made(filled("ones", size.0, Scalar::ONE, dtype.unwrap_or_else(default_dtype))?, device, requires_grad)
         }
         /// A tensor of elements that may have any value.
+        ///
+        /// The dtype is float32, or what `set_default_dtype` says, unless another is given.
+        ///
+        /// ```python
+        /// >>> tf.empty(2, 3).shape
+        /// tenflowers.Size([2, 3])
+        /// ```
         pub fn empty(size: Size<'_>; dtype: Option<DType> = None::<DType>, device: Option<Device> = None::<Device>, requires_grad: bool = false)
             no_grad "it has no tensor to differentiate by" -> Tensor {
             // Zeros are as good as any values, and cannot be what another tensor held.
             made(Tensor::zeroed(&shape_of("empty", size.0)?, dtype.unwrap_or_else(default_dtype))?, device, requires_grad)
         }
         /// A tensor of one value, whose dtype it has unless another is given.
+        ///
+        /// ```python
+        /// >>> tf.full((2, 2), 7)
+        /// tensor([[7, 7],
+        ///         [7, 7]])
+        /// >>> tf.full((2,), 0.5)
+        /// tensor([0.5000, 0.5000])
+        /// ```
         pub fn full(size: &[i64], fill_value: Scalar; dtype: Option<DType> = None::<DType>, device: Option<Device> = None::<Device>, requires_grad: bool = false)
             no_grad "it has no tensor to differentiate by" -> Tensor {
             made(filled("full", size, fill_value, dtype.unwrap_or(fill_value.dtype()))?, device, requires_grad)
         }
         /// Ones on the diagonal of an `n` by `m` matrix, zeros elsewhere; `m` is `n` unless given.
+        ///
+        /// ```python
+        /// >>> tf.eye(2, 3)
+        /// tensor([[1., 0., 0.],
+        ///         [0., 1., 0.]])
+        /// ```
         pub fn eye(n: i64, m: Option<i64> = None::<i64>; dtype: Option<DType> = None::<DType>, device: Option<Device> = None::<Device>, requires_grad: bool = false)
             no_grad "it has no tensor to differentiate by" -> Tensor {
             let t = filled("eye", &[n, m.unwrap_or(n)], Scalar::ZERO, dtype.unwrap_or_else(default_dtype))?;
@@ -195,16 +231,35 @@ ops! {
             made(t, device, requires_grad)
         }
         /// The numbers from 0 up to `end`, which is left out.
+        ///
+        /// The dtype is int64 for an integer, else the default one; a negative `end` is an error.
+        ///
+        /// ```python
+        /// >>> tf.arange(5)
+        /// tensor([0, 1, 2, 3, 4])
+        /// ```
         pub fn arange_to as arange(end: Scalar; dtype: Option<DType> = None::<DType>, device: Option<Device> = None::<Device>, requires_grad: bool = false)
             no_grad "it has no tensor to differentiate by" -> Tensor {
             made(span("arange", Scalar::ZERO, end, Scalar::ONE, dtype)?, device, requires_grad)
         }
         /// The numbers from `start` by `step` up to `end`, which is left out.
+        ///
+        /// The dtype is int64 for integers, else the default one. A step of 0, or away from `end`, is an error.
+        ///
+        /// ```python
+        /// >>> tf.arange(1, 2, 0.25)
+        /// tensor([1.0000, 1.2500, 1.5000, 1.7500])
+        /// ```
         pub fn arange(start: Scalar, end: Scalar, step: Scalar = Scalar::ONE; dtype: Option<DType> = None::<DType>, device: Option<Device> = None::<Device>, requires_grad: bool = false)
             no_grad "it has no tensor to differentiate by" -> Tensor {
             made(span("arange", start, end, step, dtype)?, device, requires_grad)
         }
         /// `steps` numbers from `start` to `end`, evenly spaced, both ends included.
+        ///
+        /// ```python
+        /// >>> tf.linspace(0, 1, steps=5)
+        /// tensor([0.0000, 0.2500, 0.5000, 0.7500, 1.0000])
+        /// ```
         pub fn linspace(start: Operand<'_>, end: Operand<'_>, steps: i64; dtype: Option<DType> = None::<DType>, device: Option<Device> = None::<Device>, requires_grad: bool = false)
             no_grad "it has no tensor to differentiate by" -> Tensor {
             let number = |o: Operand| match o {
@@ -228,21 +283,41 @@ ops! {
             made(apply(&Range { start, step, end, n, dtype }, &[])?, device, requires_grad)
         }
         /// Zeros in the shape and dtype of a tensor, unless another dtype is given.
+        ///
+        /// ```python
+        /// >>> tf.zeros_like(tf.tensor([1, 2, 3]))
+        /// tensor([0, 0, 0])
+        /// ```
         pub fn zeros_like(input: &Tensor; dtype: Option<DType> = None::<DType>, device: Option<Device> = None::<Device>, requires_grad: bool = false)
             no_grad "the result does not depend on its input" -> Tensor {
             made(filled("zeros_like", &like_shape(input), Scalar::ZERO, dtype.unwrap_or(input.dtype()))?, device, requires_grad)
         }
         /// Ones in the shape and dtype of a tensor, unless another dtype is given.
+        ///
+        /// ```python
+        /// >>> tf.ones_like(tf.tensor([1, 2, 3]), dtype=tf.float32)
+        /// tensor([1., 1., 1.])
+        /// ```
         pub fn ones_like(input: &Tensor; dtype: Option<DType> = None::<DType>, device: Option<Device> = None::<Device>, requires_grad: bool = false)
             no_grad "the result does not depend on its input" -> Tensor {
             made(filled("ones_like", &like_shape(input), Scalar::ONE, dtype.unwrap_or(input.dtype()))?, device, requires_grad)
         }
         /// Any values in the shape and dtype of a tensor, unless another dtype is given.
+        ///
+        /// ```python
+        /// >>> tf.empty_like(tf.tensor([[1, 2, 3]])).shape
+        /// tenflowers.Size([1, 3])
+        /// ```
         pub fn empty_like(input: &Tensor; dtype: Option<DType> = None::<DType>, device: Option<Device> = None::<Device>, requires_grad: bool = false)
             no_grad "the result does not depend on its input" -> Tensor {
             zeros_like(input, dtype, device, requires_grad)
         }
         /// One value in the shape and dtype of a tensor, unless another dtype is given.
+        ///
+        /// ```python
+        /// >>> tf.full_like(tf.tensor([1.0, 2.0]), 7)
+        /// tensor([7., 7.])
+        /// ```
         pub fn full_like_ as full_like(input: &Tensor, fill_value: Scalar; dtype: Option<DType> = None::<DType>, device: Option<Device> = None::<Device>, requires_grad: bool = false)
             no_grad "the result does not depend on its input" -> Tensor {
             made(filled("full_like", &like_shape(input), fill_value, dtype.unwrap_or(input.dtype()))?, device, requires_grad)

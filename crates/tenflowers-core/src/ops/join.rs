@@ -101,10 +101,28 @@ fn joined(op: &'static str, tensors: &[Tensor], dim: i64) -> Result<Tensor> {
 ops! {
     [tf] {
         /// The tensors one after another along `dim`; in the other dimensions they agree.
+        ///
+        /// The dtype is the promoted one. Empty tensors of one dimension are left out; other shapes that differ are a
+        /// `ShapeError`.
+        ///
+        /// ```python
+        /// >>> tf.cat([tf.ones(2, 2), tf.zeros(1, 2)])
+        /// tensor([[1., 1.],
+        ///         [1., 1.],
+        ///         [0., 0.]])
+        /// ```
         pub fn cat(tensors: &[Tensor], dim: i64 = 0) -> Tensor {
             joined("cat", tensors, dim)
         }
         /// Tensors of one shape side by side along a new dimension `dim`.
+        ///
+        /// The dtype is the promoted one. Shapes that differ are a `ShapeError`.
+        ///
+        /// ```python
+        /// >>> tf.stack([tf.tensor([1, 2]), tf.tensor([3, 4])])
+        /// tensor([[1, 2],
+        ///         [3, 4]])
+        /// ```
         pub fn stack(tensors: &[Tensor], dim: i64 = 0) -> Tensor {
             let Some(first) = tensors.first() else {
                 return Err(TensorError::argument("stack", "at least one tensor is needed"));
@@ -120,6 +138,12 @@ ops! {
     }
     [method] {
         /// The tensor put `repeats[i]` times along each dimension `i`; further repeats come first.
+        ///
+        /// ```python
+        /// >>> tf.tensor([1, 2]).repeat(2, 2)
+        /// tensor([[1, 2, 1, 2],
+        ///         [1, 2, 1, 2]])
+        /// ```
         pub fn repeat(input: &Tensor, repeats: Size<'_>) -> Tensor {
             let repeats = shape_of("repeat", repeats.0)?;
             let Some(lead) = repeats.len().checked_sub(input.rank()) else {
@@ -140,6 +164,12 @@ ops! {
     }
     [tf method] {
         /// The order of the elements turned round along each dimension of `dims`, in a copy.
+        ///
+        /// ```python
+        /// >>> tf.flip(tf.tensor([[1, 2], [3, 4]]), [1])
+        /// tensor([[2, 1],
+        ///         [4, 3]])
+        /// ```
         pub fn flip(input: &Tensor, dims: Size<'_>) -> Tensor {
             let found = axes("flip", dims.0, input.rank())?;
             let turned = found.iter().try_fold(input.clone(), |t, &d| {
@@ -149,6 +179,14 @@ ops! {
             copy(&turned)
         }
         /// The elements moved on by `shifts` along `dims`, round the end; without dimensions, in the flat tensor.
+        ///
+        /// ```python
+        /// >>> tf.roll(tf.tensor([1, 2, 3, 4]), 1)
+        /// tensor([4, 1, 2, 3])
+        /// >>> tf.roll(tf.tensor([[1, 2], [3, 4]]), 1, 0)
+        /// tensor([[3, 4],
+        ///         [1, 2]])
+        /// ```
         pub fn roll(input: &Tensor, shifts: &[i64], dims: Option<&[i64]> = None::<&[i64]>) -> Tensor {
             let dims = dims.unwrap_or(&[]);
             if dims.is_empty() {
@@ -171,10 +209,28 @@ ops! {
             if moved.same(input) { copy(input) } else { Ok(moved) }
         }
         /// The lower triangle of the last two dimensions, up to `diagonal` above the main one; zeros elsewhere.
+        ///
+        /// At least two dimensions are needed.
+        ///
+        /// ```python
+        /// >>> tf.tril(tf.ones(3, 3))
+        /// tensor([[1., 0., 0.],
+        ///         [1., 1., 0.],
+        ///         [1., 1., 1.]])
+        /// ```
         pub fn tril(input: &Tensor, diagonal: i64 = 0) into target -> Tensor {
             triangle("tril", input, diagonal, true, target)
         }
         /// The upper triangle of the last two dimensions, from `diagonal` above the main one on; zeros elsewhere.
+        ///
+        /// At least two dimensions are needed.
+        ///
+        /// ```python
+        /// >>> tf.triu(tf.ones(3, 3), diagonal=1)
+        /// tensor([[0., 1., 1.],
+        ///         [0., 0., 1.],
+        ///         [0., 0., 0.]])
+        /// ```
         pub fn triu(input: &Tensor, diagonal: i64 = 0) into target -> Tensor {
             triangle("triu", input, diagonal, false, target)
         }
@@ -182,6 +238,15 @@ ops! {
     [nn] {
         /// The tensor with `value` around it: `pad` holds the numbers before and after for the last dimension, then for the
         /// one before it, and so on; negative ones cut off. `mode` "constant" is there.
+        ///
+        /// `value` is 0 unless given; other modes are an `UnsupportedError`.
+        ///
+        /// ```python
+        /// >>> F.pad(tf.tensor([[1, 2]]), (1, 2))
+        /// tensor([[0, 1, 2, 0, 0]])
+        /// >>> F.pad(tf.tensor([1, 2, 3]), (-1, 1), value=9)
+        /// tensor([2, 3, 9])
+        /// ```
         pub fn pad_constant as pad(input: &Tensor, pad: &[i64], mode: &str = "constant", value: Option<Scalar> = None::<Scalar>) -> Tensor {
             padded(input, pad, mode, value)
         }

@@ -171,6 +171,15 @@ fn norm_of(input: &Tensor, p: f64, dim: Option<&[i64]>, keepdim: bool, dtype: Op
 ops! {
     [tf method] {
         /// The vector norm of order `p` over all dimensions or over `dim`: `(sum |x|^p)^(1/p)`, the largest size for infinity.
+        ///
+        /// Order 0 counts what is not zero. Integers and bools are an error.
+        ///
+        /// ```python
+        /// >>> tf.norm(tf.tensor([3.0, 4.0]))
+        /// tensor(5.)
+        /// >>> tf.norm(tf.tensor([[3.0, 4.0], [-6.0, 0.0]]), float("inf"), dim=1)
+        /// tensor([4., 6.])
+        /// ```
         pub fn norm(input: &Tensor, p: Option<Scalar> = Some(Scalar::Int(2)), dim: Option<&[i64]> = None::<&[i64]>, keepdim: bool = false; dtype: Option<DType> = None::<DType>) -> Tensor {
             let p = p.unwrap_or(Scalar::Int(2));
             if matches!(p, Scalar::Complex(_)) {
@@ -179,6 +188,11 @@ ops! {
             norm_of(input, p.as_f64(), dim, keepdim, dtype)
         }
         /// The Frobenius norm (`p="fro"`), which is the vector norm of order 2.
+        ///
+        /// ```python
+        /// >>> tf.norm(tf.tensor([[3.0, 0.0], [0.0, 4.0]]), "fro")
+        /// tensor(5.)
+        /// ```
         pub fn norm_named as norm(input: &Tensor, p: &str, dim: Option<&[i64]> = None::<&[i64]>, keepdim: bool = false; dtype: Option<DType> = None::<DType>) -> Tensor {
             match p {
                 "fro" => norm_of(input, 2.0, dim, keepdim, dtype),
@@ -187,16 +201,33 @@ ops! {
             }
         }
         /// The complex conjugate; a real tensor as it is.
+        ///
+        /// ```python
+        /// >>> tf.conj(tf.tensor([1 + 2j]))
+        /// tensor([1.-2.j])
+        /// ```
         pub fn conj_public as conj(input: &Tensor) -> Tensor {
             conj(input)
         }
     }
     [tf] {
         /// The real part of each element, which shares memory with `input`; a real tensor as it is.
+        ///
+        /// ```python
+        /// >>> tf.real(tf.tensor([1 + 2j, 3j]))
+        /// tensor([1., 0.])
+        /// ```
         pub fn real(input: &Tensor) -> Tensor {
             if input.dtype().is_complex() { apply(&Part { imaginary: false }, &[input]) } else { Ok(input.clone()) }
         }
         /// The imaginary part of each element of a complex tensor, which shares memory with it.
+        ///
+        /// A tensor that is not complex is an error.
+        ///
+        /// ```python
+        /// >>> tf.imag(tf.tensor([1 + 2j, 3j]))
+        /// tensor([2., 3.])
+        /// ```
         pub fn imag(input: &Tensor) -> Tensor {
             if input.dtype().is_complex() {
                 return apply(&Part { imaginary: true }, &[input]);

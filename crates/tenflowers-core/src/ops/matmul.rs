@@ -161,15 +161,39 @@ fn ranks(op: &'static str, a: &Tensor, b: &Tensor, expected: [usize; 2]) -> Resu
 ops! {
     [tf method] {
         /// The matrix product of the last two dimensions, the leading ones broadcast; vectors as NumPy has it.
+        ///
+        /// Both have one dtype, not bool, and at least one dimension; inner sizes that differ are a `ShapeError`.
+        ///
+        /// ```python
+        /// >>> tf.matmul(tf.tensor([[1.0, 2.0], [3.0, 4.0]]), tf.tensor([1.0, 1.0]))
+        /// tensor([3., 7.])
+        /// >>> tf.matmul(tf.ones(5, 1, 2, 3), tf.ones(4, 3, 6)).shape
+        /// tenflowers.Size([5, 4, 2, 6])
+        /// ```
         pub fn matmul(input: &Tensor, other: &Tensor) -> Tensor {
             product("matmul", input, other)
         }
         /// The product of two matrices.
+        ///
+        /// `[m, k] x [k, n]`, both of one dtype, not bool.
+        ///
+        /// ```python
+        /// >>> tf.mm(tf.tensor([[1, 2], [3, 4]]), tf.tensor([[0, 1], [1, 0]]))
+        /// tensor([[2, 1],
+        ///         [4, 3]])
+        /// ```
         pub fn mm(input: &Tensor, mat2: &Tensor) -> Tensor {
             ranks("mm", input, mat2, [2, 2])?;
             product("mm", input, mat2)
         }
         /// The products of two batches of matrices of one size: `[b, m, k] x [b, k, n]`.
+        ///
+        /// Both have one dtype, not bool.
+        ///
+        /// ```python
+        /// >>> tf.bmm(tf.ones(10, 2, 3), tf.ones(10, 3, 4)).shape
+        /// tenflowers.Size([10, 2, 4])
+        /// ```
         pub fn bmm(input: &Tensor, mat2: &Tensor) -> Tensor {
             ranks("bmm", input, mat2, [3, 3])?;
             if input.shape()[0] != mat2.shape()[0] {
@@ -178,11 +202,25 @@ ops! {
             product("bmm", input, mat2)
         }
         /// The product of a matrix and a vector.
+        ///
+        /// `[m, k] x [k]`, both of one dtype, not bool.
+        ///
+        /// ```python
+        /// >>> tf.mv(tf.tensor([[1.0, 2.0], [3.0, 4.0]]), tf.tensor([1.0, -1.0]))
+        /// tensor([-1., -1.])
+        /// ```
         pub fn mv(input: &Tensor, vec: &Tensor) -> Tensor {
             ranks("mv", input, vec, [2, 1])?;
             product("mv", input, vec)
         }
         /// The sum of the products of two vectors of one size.
+        ///
+        /// Both have one dtype, not bool.
+        ///
+        /// ```python
+        /// >>> tf.dot(tf.tensor([1, 2, 3]), tf.tensor([4, 5, 6]))
+        /// tensor(32)
+        /// ```
         pub fn dot(input: &Tensor, tensor: &Tensor) -> Tensor {
             ranks("dot", input, tensor, [1, 1])?;
             if input.shape() != tensor.shape() {
@@ -191,6 +229,14 @@ ops! {
             product("dot", input, tensor)
         }
         /// `beta * input + alpha * (mat1 @ mat2)`, `input` broadcast to the product.
+        ///
+        /// `[m, k] x [k, n]`, all of one dtype, not bool. With `beta` 0 whatever `input` holds is left out.
+        ///
+        /// ```python
+        /// >>> tf.addmm(tf.ones(2), tf.eye(2), tf.tensor([[1.0, 2.0], [3.0, 4.0]]), beta=10)
+        /// tensor([[11., 12.],
+        ///         [13., 14.]])
+        /// ```
         pub fn addmm(input: &Tensor, mat1: &Tensor, mat2: &Tensor; beta: Scalar = Scalar::ONE, alpha: Scalar = Scalar::ONE) into target -> Tensor {
             ranks("addmm", mat1, mat2, [2, 2])?;
             check("addmm", mat1, mat2)?;

@@ -229,27 +229,65 @@ fn permuted(n: i64, generator: Option<&Generator>) -> Result<Tensor> {
 ops! {
     [tf] {
         /// Numbers drawn uniformly from [0, 1).
+        ///
+        /// Of a floating point or complex dtype, by default float32 unless `set_default_dtype` says otherwise.
+        ///
+        /// ```python
+        /// >>> x = tf.rand(2, 3)
+        /// >>> x.shape, bool((x >= 0).all()), bool((x < 1).all())
+        /// (tenflowers.Size([2, 3]), True, True)
+        /// ```
         pub fn rand(size: Size<'_>; generator: Option<&Generator> = None::<&Generator>, dtype: Option<DType> = None::<DType>, device: Option<Device> = None::<Device>, requires_grad: bool = false)
             no_grad "it has no tensor to differentiate by" -> Tensor {
             made(uniforms("rand", &shape_of("rand", size.0)?, dtype, generator)?, device, requires_grad)
         }
         /// Numbers drawn from the standard normal distribution.
+        ///
+        /// Of a floating point or complex dtype, by default float32 unless `set_default_dtype` says otherwise.
+        ///
+        /// ```python
+        /// >>> tf.randn(2, 3).shape
+        /// tenflowers.Size([2, 3])
+        /// ```
         pub fn randn(size: Size<'_>; generator: Option<&Generator> = None::<&Generator>, dtype: Option<DType> = None::<DType>, device: Option<Device> = None::<Device>, requires_grad: bool = false)
             no_grad "it has no tensor to differentiate by" -> Tensor {
             made(normals("randn", &shape_of("randn", size.0)?, dtype, generator)?, device, requires_grad)
         }
         /// Integers drawn uniformly from 0 up to `high`, which is left out.
+        ///
+        /// The dtype is int64 unless another is given.
+        ///
+        /// ```python
+        /// >>> x = tf.randint(10, (2, 3))
+        /// >>> x.shape, bool((x >= 0).all()), bool((x < 10).all())
+        /// (tenflowers.Size([2, 3]), True, True)
+        /// ```
         pub fn randint_to as randint(high: i64, size: &[i64]; generator: Option<&Generator> = None::<&Generator>, dtype: Option<DType> = None::<DType>, device: Option<Device> = None::<Device>, requires_grad: bool = false)
             no_grad "it has no tensor to differentiate by" -> Tensor {
             randint(0, high, size, generator, dtype, device, requires_grad)
         }
         /// Integers drawn uniformly from `low` up to `high`, which is left out.
+        ///
+        /// The dtype is int64 unless another is given.
+        ///
+        /// ```python
+        /// >>> x = tf.randint(5, 10, (2, 3))
+        /// >>> x.shape, bool((x >= 5).all()), bool((x < 10).all())
+        /// (tenflowers.Size([2, 3]), True, True)
+        /// ```
         pub fn randint(low: i64, high: i64, size: &[i64]; generator: Option<&Generator> = None::<&Generator>, dtype: Option<DType> = None::<DType>, device: Option<Device> = None::<Device>, requires_grad: bool = false)
             no_grad "it has no tensor to differentiate by" -> Tensor {
             let shape = shape_of("randint", size)?;
             made(integers("randint", low, high, &shape, dtype.unwrap_or(DType::I64), generator)?, device, requires_grad)
         }
         /// The integers below `n` in a random order.
+        ///
+        /// The dtype is int64 unless another is given, which must hold them all.
+        ///
+        /// ```python
+        /// >>> sorted(tf.randperm(5).tolist())
+        /// [0, 1, 2, 3, 4]
+        /// ```
         pub fn randperm(n: i64; generator: Option<&Generator> = None::<&Generator>, dtype: Option<DType> = None::<DType>, device: Option<Device> = None::<Device>, requires_grad: bool = false)
             no_grad "it has no tensor to differentiate by" -> Tensor {
             let dtype = dtype.unwrap_or(DType::I64);
@@ -259,21 +297,45 @@ ops! {
             made(super::to_dtype(&permuted(n, generator)?, dtype)?, device, requires_grad)
         }
         /// Numbers drawn uniformly from [0, 1), in the shape and dtype of a tensor unless another dtype is given.
+        ///
+        /// ```python
+        /// >>> x = tf.zeros(2, 3, dtype=tf.float64)
+        /// >>> tf.rand_like(x).shape, tf.rand_like(x).dtype
+        /// (tenflowers.Size([2, 3]), tenflowers.float64)
+        /// ```
         pub fn rand_like(input: &Tensor; generator: Option<&Generator> = None::<&Generator>, dtype: Option<DType> = None::<DType>, device: Option<Device> = None::<Device>, requires_grad: bool = false)
             no_grad "the result does not depend on its input" -> Tensor {
                         made(uniforms("rand_like", input.shape(), Some(dtype.unwrap_or(input.dtype())), generator)?, device, requires_grad)
         }
         /// Numbers drawn from the standard normal distribution, in the shape and dtype of a tensor unless another dtype is given.
+        ///
+        /// ```python
+        /// >>> x = tf.zeros(2, 3, dtype=tf.float64)
+        /// >>> tf.randn_like(x).shape, tf.randn_like(x).dtype
+        /// (tenflowers.Size([2, 3]), tenflowers.float64)
+        /// ```
         pub fn randn_like(input: &Tensor; generator: Option<&Generator> = None::<&Generator>, dtype: Option<DType> = None::<DType>, device: Option<Device> = None::<Device>, requires_grad: bool = false)
             no_grad "the result does not depend on its input" -> Tensor {
             made(normals("randn_like", input.shape(), Some(dtype.unwrap_or(input.dtype())), generator)?, device, requires_grad)
         }
         /// Integers from 0 up to `high`, in the shape and dtype of a tensor unless another dtype is given.
+        ///
+        /// ```python
+        /// >>> x = tf.randint_like(tf.zeros(2, 3), 10)
+        /// >>> x.shape, x.dtype, bool((x < 10).all())
+        /// (tenflowers.Size([2, 3]), tenflowers.float32, True)
+        /// ```
         pub fn randint_like_to as randint_like(input: &Tensor, high: i64; generator: Option<&Generator> = None::<&Generator>, dtype: Option<DType> = None::<DType>, device: Option<Device> = None::<Device>, requires_grad: bool = false)
             no_grad "the result does not depend on its input" -> Tensor {
             randint_like(input, 0, high, generator, dtype, device, requires_grad)
         }
         /// Integers from `low` up to `high`, in the shape and dtype of a tensor unless another dtype is given.
+        ///
+        /// ```python
+        /// >>> x = tf.randint_like(tf.zeros(2, 3), 5, 10)
+        /// >>> x.shape, x.dtype, bool((x >= 5).all())
+        /// (tenflowers.Size([2, 3]), tenflowers.float32, True)
+        /// ```
         pub fn randint_like(input: &Tensor, low: i64, high: i64; generator: Option<&Generator> = None::<&Generator>, dtype: Option<DType> = None::<DType>, device: Option<Device> = None::<Device>, requires_grad: bool = false)
             no_grad "the result does not depend on its input" -> Tensor {
             made(integers("randint_like", low, high, input.shape(), dtype.unwrap_or(input.dtype()), generator)?, device, requires_grad)
@@ -281,6 +343,13 @@ ops! {
     }
     [tf method] {
         /// 1 with the probability that each element says, else 0.
+        ///
+        /// The elements lie between 0 and 1, in a floating point dtype, which the result has.
+        ///
+        /// ```python
+        /// >>> tf.bernoulli(tf.tensor([0.0, 1.0]))
+        /// tensor([0., 1.])
+        /// ```
         pub fn bernoulli(input: &Tensor; generator: Option<&Generator> = None::<&Generator>) no_grad "the draw does not change smoothly" -> Tensor {
             let dtype = floats("bernoulli", Some(input.dtype()))?;
             let input = input.detach();
@@ -293,6 +362,14 @@ ops! {
     }
     [method] {
         /// Numbers drawn uniformly from [`from_`, `to`) in the place of the elements.
+        ///
+        /// The tensor has a floating point dtype; `from` must not be above `to`.
+        ///
+        /// ```python
+        /// >>> x = tf.empty(100).uniform_(-1, 1)
+        /// >>> x.shape, bool((x >= -1).all()), bool((x < 1).all())
+        /// (tenflowers.Size([100]), True, True)
+        /// ```
         pub fn uniform_(input: &Tensor, from_: f64 = 0.0, to: f64 = 1.0; generator: Option<&Generator> = None::<&Generator>) no_grad "the draw does not depend on what was there" -> Tensor {
             if from_.is_nan() || to.is_nan() || from_ > to || !(to - from_).is_finite() {
                 return Err(TensorError::argument("uniform_", format!("the range is empty or infinite: {from_} to {to}")));
@@ -300,6 +377,13 @@ ops! {
             drawn("uniform_", input, Draw::Uniform { low: from_, high: to }, generator)
         }
         /// Normal numbers in the place of the elements.
+        ///
+        /// Of a floating point dtype; `std` must not be negative.
+        ///
+        /// ```python
+        /// >>> tf.empty(2).normal_(mean=3.0, std=0.0)
+        /// tensor([3., 3.])
+        /// ```
         pub fn normal_(input: &Tensor, mean: f64 = 0.0, std: f64 = 1.0; generator: Option<&Generator> = None::<&Generator>) no_grad "the draw does not depend on what was there" -> Tensor {
             if std.is_nan() || std < 0.0 {
                 return Err(TensorError::argument("normal_", format!("the standard deviation must not be negative: {std}")));
@@ -307,11 +391,26 @@ ops! {
             drawn("normal_", input, Draw::Normal { mean, std }, generator)
         }
         /// 1 with probability `p`, else 0, in the place of the elements.
+        ///
+        /// The tensor may have any dtype; `p` lies between 0 and 1.
+        ///
+        /// ```python
+        /// >>> tf.empty(3).bernoulli_(1.0)
+        /// tensor([1., 1., 1.])
+        /// ```
         pub fn bernoulli_(input: &Tensor, p: f64 = 0.5; generator: Option<&Generator> = None::<&Generator>) no_grad "the draw does not depend on what was there" -> Tensor {
             let coin = coin(input.shape(), probability("bernoulli_", p)?, generator)?;
             assign::to(Some(input), input, &coin)
         }
         /// Integers from `from_` up to `to` in the place of the elements; without them, all that the dtype holds exactly.
+        ///
+        /// One number alone is the end, and the range starts at 0; an empty range is an error.
+        ///
+        /// ```python
+        /// >>> x = tf.empty(100).random_(3, 6)
+        /// >>> bool((x >= 3).all()), bool((x < 6).all())
+        /// (True, True)
+        /// ```
         pub fn random_(input: &Tensor, from_: i64, to: Option<i64> = None::<i64>; generator: Option<&Generator> = None::<&Generator>) no_grad "the draw does not depend on what was there" -> Tensor {
             let (low, high) = match to {
                 Some(to) => (from_, to),
@@ -321,6 +420,11 @@ ops! {
             assign::to(Some(input), input, &draws)
         }
         /// As with a range, over all non-negative integers that the dtype holds exactly.
+        ///
+        /// ```python
+        /// >>> bool((tf.empty(100, dtype=tf.int8).random_() >= 0).all())
+        /// True
+        /// ```
         pub fn random_all as random_(input: &Tensor; generator: Option<&Generator> = None::<&Generator>) no_grad "the draw does not depend on what was there" -> Tensor {
             let high = match input.dtype() {
                 DType::Bool => 2,

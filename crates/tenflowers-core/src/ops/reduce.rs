@@ -352,6 +352,13 @@ results! {
 ops! {
     [tf method] {
         /// The sum of the elements, over all dimensions or over `dim`. Integers are summed in int64.
+        ///
+        /// ```python
+        /// >>> tf.sum(tf.tensor([[1.0, 2.0], [3.0, 5.0]]))
+        /// tensor(11.)
+        /// >>> tf.sum(tf.tensor([[1.0, 2.0], [3.0, 5.0]]), dim=0)
+        /// tensor([4., 7.])
+        /// ```
         pub fn sum(input: &Tensor, dim: Option<&[i64]> = None::<&[i64]>, keepdim: bool = false; dtype: Option<DType> = None::<DType>) -> Tensor {
             let dims = dims_of("sum", dim, input.rank())?;
             let dtype = dtype.unwrap_or(if input.dtype().is_integral() { DType::I64 } else { input.dtype() });
@@ -361,6 +368,16 @@ ops! {
             reduce(How::Sum(1.0), &*cast(input, dtype)?, dims, keepdim)
         }
         /// The mean of the elements, over all dimensions or over `dim`.
+        ///
+        /// Integers need a floating point `dtype`; the mean of nothing is not a number.
+        ///
+        /// ```python
+        /// >>> tf.mean(tf.tensor([[1.0, 2.0], [3.0, 5.0]]))
+        /// tensor(2.7500)
+        /// >>> tf.mean(tf.tensor([[1.0, 2.0], [3.0, 5.0]]), dim=1, keepdim=True)
+        /// tensor([[1.5000],
+        ///         [4.0000]])
+        /// ```
         pub fn mean(input: &Tensor, dim: Option<&[i64]> = None::<&[i64]>, keepdim: bool = false; dtype: Option<DType> = None::<DType>) -> Tensor {
             let dims = dims_of("mean", dim, input.rank())?;
             let dtype = mean_dtype("mean", input, dtype)?;
@@ -368,12 +385,22 @@ ops! {
             reduce(How::Sum(1.0 / n as f64), &*cast(input, dtype)?, dims, keepdim)
         }
         /// The product of all elements. Integers are multiplied in int64.
+        ///
+        /// ```python
+        /// >>> tf.prod(tf.tensor([2, 3, 4]))
+        /// tensor(24)
+        /// ```
         pub fn prod(input: &Tensor; dtype: Option<DType> = None::<DType>) -> Tensor {
             let dtype = dtype.unwrap_or(if input.dtype().is_integral() { DType::I64 } else { input.dtype() });
             let how = if dtype == DType::Bool { How::All } else { How::Prod };
             reduce(how, &*cast(input, dtype)?, (0..input.rank()).collect(), false)
         }
         /// The products along `dim`. Integers are multiplied in int64.
+        ///
+        /// ```python
+        /// >>> tf.prod(tf.tensor([[1.0, 2.0], [3.0, 5.0]]), dim=0)
+        /// tensor([ 3., 10.])
+        /// ```
         pub fn prod_dim as prod(input: &Tensor, dim: i64, keepdim: bool = false; dtype: Option<DType> = None::<DType>) -> Tensor {
             let dims = axes("prod", &[dim], input.rank())?;
             let dtype = dtype.unwrap_or(if input.dtype().is_integral() { DType::I64 } else { input.dtype() });
@@ -381,74 +408,207 @@ ops! {
             reduce(how, &*cast(input, dtype)?, dims, keepdim)
         }
         /// The variance over all dimensions or over `dim`: squares summed over `n - correction`, by default `n - 1`.
+        ///
+        /// Integers are an error; of one element it is not a number.
+        ///
+        /// ```python
+        /// >>> tf.var(tf.tensor([[1.0, 2.0], [3.0, 5.0]]), dim=1)
+        /// tensor([0.5000, 2.0000])
+        /// >>> tf.var(tf.tensor([[1.0, 2.0], [3.0, 5.0]]), correction=0)
+        /// tensor(2.1875)
+        /// ```
         pub fn var(input: &Tensor, dim: Option<&[i64]> = None::<&[i64]>, unbiased: bool = true, keepdim: bool = false; correction: Option<Scalar> = None::<Scalar>) -> Tensor {
             let dims = dims_of("var", dim, input.rank())?;
             variance("var", input, dims, correction_of("var", unbiased, correction)?, keepdim)
         }
         /// The variance over all dimensions.
+        ///
+        /// Divided by `n - 1` if `unbiased`, else by `n`.
+        ///
+        /// ```python
+        /// >>> tf.var(tf.tensor([1.0, 3.0]), False)
+        /// tensor(1.)
+        /// ```
         pub fn var_all as var(input: &Tensor, unbiased: bool) -> Tensor {
             variance("var", input, (0..input.rank()).collect(), correction_of("var", unbiased, None)?, false)
         }
         /// The standard deviation over all dimensions or over `dim`: the square root of `var`.
+        ///
+        /// Integers are an error.
+        ///
+        /// ```python
+        /// >>> tf.std(tf.tensor([[1.0, 2.0], [3.0, 5.0]]), dim=1)
+        /// tensor([0.7071, 1.4142])
+        /// >>> tf.std(tf.tensor([[1.0, 2.0], [3.0, 5.0]]), correction=0)
+        /// tensor(1.4790)
+        /// ```
         pub fn std(input: &Tensor, dim: Option<&[i64]> = None::<&[i64]>, unbiased: bool = true, keepdim: bool = false; correction: Option<Scalar> = None::<Scalar>) -> Tensor {
             let dims = dims_of("std", dim, input.rank())?;
             deviation(input, dims, correction_of("std", unbiased, correction)?, keepdim)
         }
         /// The standard deviation over all dimensions.
+        ///
+        /// The square root of `var`, divided by `n - 1` if `unbiased`, else by `n`.
+        ///
+        /// ```python
+        /// >>> tf.std(tf.tensor([1.0, 3.0]), False)
+        /// tensor(1.)
+        /// ```
         pub fn std_all as std(input: &Tensor, unbiased: bool) -> Tensor {
             deviation(input, (0..input.rank()).collect(), correction_of("std", unbiased, None)?, false)
         }
         /// The largest element. Equal ones share the gradient.
+        ///
+        /// A tensor without elements is an error.
+        ///
+        /// ```python
+        /// >>> tf.max(tf.tensor([[1.0, 2.0], [3.0, 5.0]]))
+        /// tensor(5.)
+        /// ```
         pub fn max(input: &Tensor) -> Tensor {
             full_extreme("max", How::Max, input)
         }
         /// The larger of each pair of elements, broadcast.
+        ///
+        /// ```python
+        /// >>> tf.max(tf.tensor([1, 5]), tf.tensor([3, 2]))
+        /// tensor([3, 5])
+        /// ```
         pub fn max_other as max(input: &Tensor, other: &Tensor) -> Tensor {
             super::maximum(input, other)
         }
         /// The largest elements along `dim`, and where they are.
+        ///
+        /// The indices are int64.
+        ///
+        /// ```python
+        /// >>> values, indices = tf.max(tf.tensor([[1.0, 2.0], [3.0, 5.0]]), dim=1)
+        /// >>> values, indices
+        /// (tensor([2., 5.]), tensor([1, 1]))
+        /// ```
         pub fn max_dim as max(input: &Tensor, dim: i64, keepdim: bool = false) -> Found {
             let (values, indices) = extreme("max", true, input, dim, keepdim)?;
             Ok(Found { values, indices })
         }
         /// The smallest element. Equal ones share the gradient.
+        ///
+        /// A tensor without elements is an error.
+        ///
+        /// ```python
+        /// >>> tf.min(tf.tensor([[1.0, 2.0], [3.0, 5.0]]))
+        /// tensor(1.)
+        /// ```
         pub fn min(input: &Tensor) -> Tensor {
             full_extreme("min", How::Min, input)
         }
         /// The smaller of each pair of elements, broadcast.
+        ///
+        /// ```python
+        /// >>> tf.min(tf.tensor([1, 5]), tf.tensor([3, 2]))
+        /// tensor([1, 2])
+        /// ```
         pub fn min_other as min(input: &Tensor, other: &Tensor) -> Tensor {
             super::minimum(input, other)
         }
         /// The smallest elements along `dim`, and where they are.
+        ///
+        /// The indices are int64.
+        ///
+        /// ```python
+        /// >>> values, indices = tf.min(tf.tensor([[1.0, 2.0], [3.0, 5.0]]), dim=1)
+        /// >>> values, indices
+        /// (tensor([1., 3.]), tensor([0, 0]))
+        /// ```
         pub fn min_dim as min(input: &Tensor, dim: i64, keepdim: bool = false) -> Found {
             let (values, indices) = extreme("min", false, input, dim, keepdim)?;
             Ok(Found { values, indices })
         }
         /// The largest elements over the dimensions `dim`, or over all. Equal ones share the gradient.
+        ///
+        /// A dimension of size 0 is an `AxisError`.
+        ///
+        /// ```python
+        /// >>> tf.amax(tf.tensor([[1.0, 2.0], [3.0, 5.0]]), dim=0)
+        /// tensor([3., 5.])
+        /// >>> tf.amax(tf.tensor([[1.0, 2.0], [3.0, 5.0]]), dim=(0, 1))
+        /// tensor(5.)
+        /// ```
         pub fn amax(input: &Tensor, dim: &[i64] = &[] as &[i64], keepdim: bool = false) -> Tensor {
             reduce(How::Max, input, dims_of("amax", Some(dim), input.rank())?, keepdim)
         }
         /// The smallest elements over the dimensions `dim`, or over all. Equal ones share the gradient.
+        ///
+        /// A dimension of size 0 is an `AxisError`.
+        ///
+        /// ```python
+        /// >>> tf.amin(tf.tensor([[1.0, 2.0], [3.0, 5.0]]), dim=0)
+        /// tensor([1., 2.])
+        /// >>> tf.amin(tf.tensor([[1.0, 2.0], [3.0, 5.0]]), dim=(0, 1))
+        /// tensor(1.)
+        /// ```
         pub fn amin(input: &Tensor, dim: &[i64] = &[] as &[i64], keepdim: bool = false) -> Tensor {
             reduce(How::Min, input, dims_of("amin", Some(dim), input.rank())?, keepdim)
         }
         /// Where the largest element is: in the flat tensor, or along `dim`. The first of equal ones.
+        ///
+        /// The result is int64.
+        ///
+        /// ```python
+        /// >>> tf.argmax(tf.tensor([[1.0, 2.0], [3.0, 5.0]]))
+        /// tensor(3)
+        /// >>> tf.argmax(tf.tensor([[1.0, 2.0], [3.0, 5.0]]), dim=1)
+        /// tensor([1, 1])
+        /// ```
         pub fn argmax(input: &Tensor, dim: Option<i64> = None::<i64>, keepdim: bool = false) no_grad "the result is an index" -> Tensor {
             arg_extreme("argmax", true, input, dim, keepdim)
         }
         /// Where the smallest element is: in the flat tensor, or along `dim`. The first of equal ones.
+        ///
+        /// The result is int64.
+        ///
+        /// ```python
+        /// >>> tf.argmin(tf.tensor([[1.0, 2.0], [3.0, 5.0]]))
+        /// tensor(0)
+        /// >>> tf.argmin(tf.tensor([[1.0, 2.0], [3.0, 5.0]]), dim=1)
+        /// tensor([0, 0])
+        /// ```
         pub fn argmin(input: &Tensor, dim: Option<i64> = None::<i64>, keepdim: bool = false) no_grad "the result is an index" -> Tensor {
             arg_extreme("argmin", false, input, dim, keepdim)
         }
         /// Whether any element is not zero, over all dimensions or over `dim`.
+        ///
+        /// The result is a bool tensor, for uint8 a uint8 one.
+        ///
+        /// ```python
+        /// >>> tf.any(tf.tensor([0, 0, 2]))
+        /// tensor(True)
+        /// >>> tf.any(tf.tensor([[0, 0], [0, 2]]), dim=1)
+        /// tensor([False,  True])
+        /// ```
         pub fn any(input: &Tensor, dim: Option<&[i64]> = None::<&[i64]>, keepdim: bool = false) no_grad "the result is boolean" -> Tensor {
             truth(How::Any, input, listed("any", dim, input.rank())?, keepdim)
         }
         /// Whether all elements are not zero, over all dimensions or over `dim`.
+        ///
+        /// The result is a bool tensor, for uint8 a uint8 one.
+        ///
+        /// ```python
+        /// >>> tf.all(tf.tensor([1, 1, 0]))
+        /// tensor(False)
+        /// >>> tf.all(tf.tensor([[1, 1], [0, 2]]), dim=1)
+        /// tensor([ True, False])
+        /// ```
         pub fn all(input: &Tensor, dim: Option<&[i64]> = None::<&[i64]>, keepdim: bool = false) no_grad "the result is boolean" -> Tensor {
             truth(How::All, input, listed("all", dim, input.rank())?, keepdim)
         }
         /// `log(sum(exp(input)))` over the dimensions `dim`, without overflow.
+        ///
+        /// Integers are converted to the default dtype.
+        ///
+        /// ```python
+        /// >>> tf.logsumexp(tf.tensor([1000.0, 1000.0]), dim=0)
+        /// tensor(1000.6932)
+        /// ```
         pub fn logsumexp(input: &Tensor, dim: &[i64], keepdim: bool = false) -> Tensor {
             let dims = dims_of("logsumexp", Some(dim), input.rank())?;
             let x = to_dtype(input, input.dtype().or_default_float())?;

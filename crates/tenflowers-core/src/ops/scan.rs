@@ -121,6 +121,11 @@ pub(super) fn products_of_others(x: &Tensor) -> Result<Tensor> {
 ops! {
     [tf method] {
         /// Running sums along `dim`. Integers are summed in int64.
+        ///
+        /// ```python
+        /// >>> tf.cumsum(tf.tensor([1, 2, 3, 4]), dim=0)
+        /// tensor([ 1,  3,  6, 10])
+        /// ```
         pub fn cumsum(input: &Tensor, dim: i64; dtype: Option<DType> = None::<DType>) into target -> Tensor {
             let dim = axis("cumsum", dim, input.rank())?;
             let dtype = dtype.unwrap_or(if input.dtype().is_integral() { DType::I64 } else { input.dtype() });

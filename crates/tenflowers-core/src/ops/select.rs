@@ -54,6 +54,14 @@ fn check_mask(op: &'static str, mask: &Tensor) -> Result<()> {
 ops! {
     [tf method] {
         /// `input` where `condition` holds, `other` elsewhere; all broadcast.
+        ///
+        /// The condition is a bool tensor; the dtype is the promoted one of the other two.
+        ///
+        /// ```python
+        /// >>> x = tf.tensor([-1.0, 2.0, -3.0])
+        /// >>> tf.where(x > 0, x, 0.0)
+        /// tensor([0., 2., 0.])
+        /// ```
         pub fn where_public as where(condition: &Tensor, input: Operand<'_>, other: Operand<'_>) -> Tensor {
             let condition = match condition.dtype() {
                 DType::Bool => cast(condition, DType::Bool)?,
@@ -63,6 +71,13 @@ ops! {
             where_(&condition, input, other)
         }
         /// `value` where `mask`, which is broadcast, holds; `input` elsewhere.
+        ///
+        /// The mask is a bool tensor, `value` a number or a tensor of no dimensions.
+        ///
+        /// ```python
+        /// >>> tf.masked_fill(tf.zeros(3), tf.tensor([True, False, True]), float("-inf"))
+        /// tensor([-inf, 0., -inf])
+        /// ```
         pub fn masked_fill(input: &Tensor, mask: &Tensor, value: Operand<'_>) into target -> Tensor {
             check_mask("masked_fill", mask)?;
             if let Operand::Tensor(t) = value
@@ -88,6 +103,14 @@ ops! {
             }
         }
         /// The elements where `mask` holds, both broadcast, as a tensor of one dimension.
+        ///
+        /// The mask is a bool tensor.
+        ///
+        /// ```python
+        /// >>> x = tf.tensor([[1, 2], [3, 4]])
+        /// >>> tf.masked_select(x, x > 1)
+        /// tensor([2, 3, 4])
+        /// ```
         pub fn masked_select(input: &Tensor, mask: &Tensor) -> Tensor {
             check_mask("masked_select", mask)?;
             let shape = broadcast("masked_select", input.shape(), mask.shape())?;
@@ -98,6 +121,13 @@ ops! {
             super::index_by(&flat(input)?, &[Some(flat(mask)?)])
         }
         /// Where `condition` holds: the indices along each dimension.
+        ///
+        /// As `nonzero(condition, as_tuple=True)`.
+        ///
+        /// ```python
+        /// >>> tf.where(tf.tensor([[0, 1], [2, 0]]))
+        /// (tensor([0, 1]), tensor([1, 0]))
+        /// ```
         pub fn where_indices as where(condition: &Tensor) no_grad "the result is an index" -> Vec<Tensor> {
             super::nonzero_tuple(condition)
         }

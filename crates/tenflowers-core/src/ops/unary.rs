@@ -63,7 +63,7 @@ impl Op for Unary {
         (self.0.cpu)(dtype, &inputs[0], &mut outs[0]).unwrap_or_else(|| {
             Err(match dtype {
                 DType::Bool => {
-                    TensorError::argument(self.0.name, "a bool tensor has none; use logical_not or convert it first")
+                    TensorError::argument(self.0.name, "bool tensors are not taken; use logical_not, or convert first")
                 }
                 _ => TensorError::dtype(self.0.name, dtype),
             })
@@ -189,50 +189,196 @@ impl Special for f64 {
 
 unary_rows! { math [tf method]
     /// Each element with its sign changed.
+    ///
+    /// A bool tensor is an error.
+    ///
+    /// ```python
+    /// >>> tf.neg(tf.tensor([1, -2]))
+    /// tensor([-1,  2])
+    /// ```
     neg NEG (Same Same { [int float complex]: |x| x.negated() } |g| [] g.neg()?);
     /// The absolute value of each element; of a complex number, its length.
+    ///
+    /// A bool tensor is an error.
+    ///
+    /// ```python
+    /// >>> tf.abs(tf.tensor([1, -2]))
+    /// tensor([1, 2])
+    /// >>> tf.abs(tf.tensor([3 + 4j]))
+    /// tensor([5.])
+    /// ```
     abs ABS (Same Real { [int float]: |x| x.absolute(), [complex] -> f64: |z| z.norm() } |g| [x] abs_vjp(g, x)?);
     /// 1, 0 or -1: the sign of each element.
+    ///
+    /// Complex tensors are an `UnsupportedError`; see `sgn`.
+    ///
+    /// ```python
+    /// >>> tf.sign(tf.tensor([-2.0, 0.0, 3.0]))
+    /// tensor([-1.,  0.,  1.])
+    /// ```
     sign SIGN (Same Same { [int float]: |x| x.signum0(), [bool]: |x| x } |g| [] zeros(g)?);
     /// The direction of each element: its sign, or `x / |x|` of a complex number; 0 at 0.
+    ///
+    /// ```python
+    /// >>> tf.sgn(tf.tensor([3 + 4j]))
+    /// tensor([0.6000+0.8000j])
+    /// ```
     sgn SGN (Same Same { [int float]: |x| x.signum0(), [bool]: |x| x, [complex]: |z| direction(z) } |g| [x out] sgn_vjp(g, x, out)?);
     /// `1 / input`.
+    ///
+    /// Integers are converted to the default dtype.
+    ///
+    /// ```python
+    /// >>> tf.reciprocal(tf.tensor([2.0, 4.0]))
+    /// tensor([0.5000, 0.2500])
+    /// ```
     reciprocal RECIPROCAL (Float Same { [float]: |x| 1.0 / x, [complex]: |z| z.inv() }
         |g| [out] g.mul(&conj(&out.mul(out)?)?)?.neg()?);
     /// The square root of each element.
+    ///
+    /// Integers are converted to the default dtype. Of negative real numbers it is not a number.
+    ///
+    /// ```python
+    /// >>> tf.sqrt(tf.tensor([4.0, -1.0]))
+    /// tensor([2., nan])
+    /// ```
     sqrt SQRT (Float Same { [float complex]: |x| x.sqrt() } |g| [out] g.div(&conj(&out.mul(2.0)?)?)?);
     /// `1 / sqrt(input)`.
+    ///
+    /// Integers are converted to the default dtype.
+    ///
+    /// ```python
+    /// >>> tf.rsqrt(tf.tensor([4.0, 16.0]))
+    /// tensor([0.5000, 0.2500])
+    /// ```
     rsqrt RSQRT (Float Same { [float]: |x| 1.0 / x.sqrt(), [complex]: |z| z.sqrt().inv() }
         |g| [out] g.mul(-0.5)?.mul(&conj(&out.mul(out)?.mul(out)?)?)?);
     /// The exponential of each element.
+    ///
+    /// Integers are converted to the default dtype.
+    ///
+    /// ```python
+    /// >>> tf.exp(tf.tensor([0.0, 1.0]))
+    /// tensor([1.0000, 2.7183])
+    /// ```
     exp EXP (Float Same { [float complex]: |x| x.exp() } |g| [out] g.mul(&conj(out)?)?);
     /// `exp(input) - 1`, exact near 0.
+    ///
+    /// Integers are converted to the default dtype.
+    ///
+    /// ```python
+    /// >>> tf.expm1(tf.tensor([0.0, 1.0]))
+    /// tensor([0.0000, 1.7183])
+    /// ```
     expm1 EXPM1 (Float Same { [float]: |x| x.exp_m1(), [complex]: |z| complex_expm1(z) } |g| [out] g.mul(&conj(&out.add(1.0)?)?)?);
     /// The natural logarithm of each element.
+    ///
+    /// Integers are converted to the default dtype. Of negative real numbers it is not a number.
+    ///
+    /// ```python
+    /// >>> tf.log(tf.tensor([1.0, 10.0, 0.0]))
+    /// tensor([0.0000, 2.3026,   -inf])
+    /// ```
     log LOG (Float Same { [float complex]: |x| x.ln() } |g| [x] g.div(&conj(x)?)?);
     /// `log(1 + input)`, exact near 0.
+    ///
+    /// Integers are converted to the default dtype.
+    ///
+    /// ```python
+    /// >>> tf.log1p(tf.tensor([0.0, 1.0]))
+    /// tensor([0.0000, 0.6931])
+    /// ```
     log1p LOG1P (Float Same { [float]: |x| x.ln_1p(), [complex]: |z| complex_log1p(z) } |g| [x] g.div(&conj(&x.add(1.0)?)?)?);
     /// The sine of each element, in radians.
+    ///
+    /// Integers are converted to the default dtype.
+    ///
+    /// ```python
+    /// >>> tf.sin(tf.tensor([0.0, 1.0]))
+    /// tensor([0.0000, 0.8415])
+    /// ```
     sin SIN (Float Same { [float complex]: |x| x.sin() } |g| [x] g.mul(&conj(&x.cos()?)?)?);
     /// The cosine of each element, in radians.
+    ///
+    /// Integers are converted to the default dtype.
+    ///
+    /// ```python
+    /// >>> tf.cos(tf.tensor([0.0, 1.0]))
+    /// tensor([1.0000, 0.5403])
+    /// ```
     cos COS (Float Same { [float complex]: |x| x.cos() } |g| [x] g.mul(&conj(&x.sin()?)?)?.neg()?);
     /// The hyperbolic tangent of each element.
+    ///
+    /// Integers are converted to the default dtype.
+    ///
+    /// ```python
+    /// >>> tf.tanh(tf.tensor([0.0, 1.0]))
+    /// tensor([0.0000, 0.7616])
+    /// ```
     tanh TANH (Float Same { [float complex]: |x| x.tanh() } |g| [out] g.mul(&conj(&out.mul(out)?.neg()?.add(1.0)?)?)?);
     /// `1 / (1 + exp(-input))`.
+    ///
+    /// Integers are converted to the default dtype.
+    ///
+    /// ```python
+    /// >>> tf.sigmoid(tf.tensor([0.0, 2.0]))
+    /// tensor([0.5000, 0.8808])
+    /// ```
     sigmoid SIGMOID (Float Same { [float]: |x| 1.0 / (1.0 + (-x).exp()), [complex]: |z| ((-z).exp() + 1.0).inv() }
         |g| [out] g.mul(&conj(&out.neg()?.add(1.0)?.mul(out)?)?)?);
     /// The error function of each element.
+    ///
+    /// `2 / sqrt(pi)` times the integral of `exp(-t^2)` from 0. Integers are converted to the default dtype. Complex
+    /// tensors are an `UnsupportedError`.
+    ///
+    /// ```python
+    /// >>> tf.erf(tf.tensor([0.0, 1.0]))
+    /// tensor([0.0000, 0.8427])
+    /// ```
     erf ERF (Float Same { [float]: |x| x.error_function() }
         |g| [x] g.mul(&x.mul(x)?.neg()?.exp()?.mul(std::f64::consts::FRAC_2_SQRT_PI)?)?);
     /// `max(input, 0)`.
+    ///
+    /// Bool and complex tensors are an error.
+    ///
+    /// ```python
+    /// >>> tf.relu(tf.tensor([-1.0, 2.0]))
+    /// tensor([0., 2.])
+    /// ```
     relu RELU (Same Same { [int float]: |x| if x < T::default() { T::default() } else { x } } |g| [out] g.mul(&out.gt(0)?.to_dtype(g.dtype())?)?);
     /// The largest integer that is not above each element.
+    ///
+    /// Integers stay; bool and complex tensors are an error.
+    ///
+    /// ```python
+    /// >>> tf.floor(tf.tensor([1.5, -1.5]))
+    /// tensor([ 1., -2.])
+    /// ```
     floor FLOOR (Same Same { [float]: |x| x.floor(), [int]: |x| x } |g| [] zeros(g)?);
     /// The smallest integer that is not below each element.
+    ///
+    /// Integers stay; bool and complex tensors are an error.
+    ///
+    /// ```python
+    /// >>> tf.ceil(tf.tensor([1.5, -1.5]))
+    /// tensor([ 2., -1.])
+    /// ```
     ceil CEIL (Same Same { [float]: |x| x.ceil(), [int]: |x| x } |g| [] zeros(g)?);
     /// Each element without its fraction.
+    ///
+    /// Integers stay; bool and complex tensors are an error.
+    ///
+    /// ```python
+    /// >>> tf.trunc(tf.tensor([1.5, -1.5]))
+    /// tensor([ 1., -1.])
+    /// ```
     trunc TRUNC (Same Same { [float]: |x| x.trunc(), [int]: |x| x } |g| [] zeros(g)?);
     /// Each element with its imaginary part's sign changed; real ones stay.
+    ///
+    /// ```python
+    /// >>> tf.conj_physical(tf.tensor([1 + 2j]))
+    /// tensor([1.-2.j])
+    /// ```
     conj_physical CONJ (Same Same { [complex]: |z| z.conj(), [int float bool]: |x| x } |g| [] conj(g)?);
 }
 
@@ -246,8 +392,24 @@ unary_row!(isfinite ISFINITE ["the result is boolean"] Same Bool {
 
 unary_rows! { predicates [tf method]
     /// Where an element is zero.
+    ///
+    /// The result is a bool tensor.
+    ///
+    /// ```python
+    /// >>> tf.logical_not(tf.tensor([0, 1, 2]))
+    /// tensor([ True, False, False])
+    /// ```
     logical_not LOGICAL_NOT (Same Bool { [float int complex] -> bool: |x| x == T::default(), [bool]: |x| !x }) no_grad "the result is boolean";
     /// Each bit turned round.
+    ///
+    /// Of integers or bools.
+    ///
+    /// ```python
+    /// >>> tf.bitwise_not(tf.tensor([0, 5]))
+    /// tensor([-1, -6])
+    /// >>> tf.bitwise_not(tf.tensor([True, False]))
+    /// tensor([False,  True])
+    /// ```
     bitwise_not BITWISE_NOT (Same Same { [int bool]: |x| !x }) no_grad "integers have no derivative";
 }
 
@@ -303,10 +465,24 @@ pub mod activations {
     ops! {
         [nn] {
             /// `x * sigmoid(x)` for each element.
+            ///
+            /// Of a floating point or complex dtype (Elfwing et al., 2018; Ramachandran et al., 2017).
+            ///
+            /// ```python
+            /// >>> F.silu(tf.tensor([-1.0, 0.0, 1.0]))
+            /// tensor([-0.2689,  0.0000,  0.7311])
+            /// ```
             pub fn silu(input: &Tensor, inplace: bool = false) -> Tensor {
                 unary(&SILU, input, inplace.then_some(input))
             }
             /// `x * P(X <= x)` for a standard normal X, or with `approximate="tanh"` its approximation by tanh.
+            ///
+            /// Of a floating point dtype (Hendrycks and Gimpel, 2016).
+            ///
+            /// ```python
+            /// >>> F.gelu(tf.tensor([-1.0, 0.0, 1.0]))
+            /// tensor([-0.1587,  0.0000,  0.8413])
+            /// ```
             pub fn gelu(input: &Tensor; approximate: &str = "none") -> Tensor {
                 match approximate {
                     "none" => unary(&GELU, input, None),
@@ -317,22 +493,57 @@ pub mod activations {
         }
         [tf method] {
             /// Where an element is not a number.
+            ///
+            /// The result is a bool tensor.
+            ///
+            /// ```python
+            /// >>> tf.isnan(tf.tensor([1.0, float("nan")]))
+            /// tensor([False,  True])
+            /// ```
             pub fn isnan(input: &Tensor) no_grad "the result is boolean" -> Tensor {
                 unary(&ISNAN, input, None)
             }
             /// Where an element is infinite, a complex one in one of its parts.
+            ///
+            /// The result is a bool tensor.
+            ///
+            /// ```python
+            /// >>> tf.isinf(tf.tensor([1.0, float("-inf")]))
+            /// tensor([False,  True])
+            /// ```
             pub fn isinf(input: &Tensor) no_grad "the result is boolean" -> Tensor {
                 unary(&ISINF, input, None)
             }
             /// Where an element is neither infinite nor not a number.
+            ///
+            /// The result is a bool tensor.
+            ///
+            /// ```python
+            /// >>> tf.isfinite(tf.tensor([1.0, float("inf"), float("nan")]))
+            /// tensor([ True, False, False])
+            /// ```
             pub fn isfinite(input: &Tensor) no_grad "the result is boolean" -> Tensor {
                 unary(&ISFINITE, input, None)
             }
             /// Each element to the power of two.
+            ///
+            /// ```python
+            /// >>> tf.square(tf.tensor([2.0, -3.0]))
+            /// tensor([4., 9.])
+            /// ```
             pub fn square(input: &Tensor) into target -> Tensor {
                 super::super::pow::to(target, input.into(), Scalar::Int(2).into())
             }
             /// Each element rounded to `decimals` places, halves to the even neighbour.
+            ///
+            /// With `decimals` only floating point tensors.
+            ///
+            /// ```python
+            /// >>> tf.round(tf.tensor([0.5, 1.5, 2.5]))
+            /// tensor([0., 2., 2.])
+            /// >>> tf.round(tf.tensor([1.2345]), decimals=2)
+            /// tensor([1.2300])
+            /// ```
             pub fn round(input: &Tensor; decimals: i64 = 0) into target -> Tensor {
                 if decimals == 0 {
                     return unary(&ROUND, input, target);

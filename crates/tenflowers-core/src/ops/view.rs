@@ -273,12 +273,24 @@ fn check_strides(op: &'static str, input: &Tensor, layout: &Layout) -> Result<()
 ops! {
     [tf method] {
         /// The same elements with two dimensions swapped. Shares memory with `input`.
+        ///
+        /// ```python
+        /// >>> tf.transpose(tf.tensor([[1, 2, 3], [4, 5, 6]]), 0, 1)
+        /// tensor([[1, 4],
+        ///         [2, 5],
+        ///         [3, 6]])
+        /// ```
         pub fn transpose(input: &Tensor, dim0: i64, dim1: i64) -> Tensor {
             let rank = input.rank();
             let (a, b) = (axis("transpose", dim0, rank)?, axis("transpose", dim1, rank)?);
             if rank == 0 { apply(&Reshape { to: smallvec![] }, &[input]) } else { apply(&Transpose { a, b }, &[input]) }
         }
         /// The same elements with the dimensions in another order. Shares memory with `input`.
+        ///
+        /// ```python
+        /// >>> tf.permute(tf.zeros(2, 3, 4), (2, 0, 1)).shape
+        /// tenflowers.Size([4, 2, 3])
+        /// ```
         pub fn permute(input: &Tensor, dims: Size<'_>) -> Tensor {
             let found = axes("permute", dims.0, input.rank())?;
             if found.len() != input.rank() || dims.0.len() != input.rank() {
@@ -288,6 +300,15 @@ ops! {
             apply(&Permute { dims: found }, &[input])
         }
         /// A matrix with its rows as columns; fewer dimensions stay. Shares memory with `input`.
+        ///
+        /// More than two dimensions are an error.
+        ///
+        /// ```python
+        /// >>> tf.t(tf.tensor([[1, 2, 3], [4, 5, 6]]))
+        /// tensor([[1, 4],
+        ///         [2, 5],
+        ///         [3, 6]])
+        /// ```
         pub fn t(input: &Tensor) -> Tensor {
             match input.rank() {
                 0 | 1 => apply(&Reshape { to: input.shape().into() }, &[input]),
@@ -296,19 +317,43 @@ ops! {
             }
         }
         /// The same elements under another shape, one size of which may be -1: a view where strides allow, else a copy.
+        ///
+        /// ```python
+        /// >>> tf.reshape(tf.arange(6), (2, -1))
+        /// tensor([[0, 1, 2],
+        ///         [3, 4, 5]])
+        /// ```
         pub fn reshape(input: &Tensor, shape: Size<'_>) -> Tensor {
             let to = inferred("reshape", input, shape.0)?;
             if to[..] == *input.shape() { apply(&Reshape { to }, &[input]) } else { reshape_to(input, &to) }
         }
         /// Without the dimensions of size 1. Shares memory with `input`.
+        ///
+        /// ```python
+        /// >>> tf.squeeze(tf.zeros(1, 3, 1)).shape
+        /// tenflowers.Size([3])
+        /// ```
         pub fn squeeze(input: &Tensor) -> Tensor {
             squeezed(input, &(0..input.rank()).collect::<Vec<_>>())
         }
         /// Without the dimensions named, where they have size 1. Shares memory with `input`.
+        ///
+        /// ```python
+        /// >>> tf.squeeze(tf.zeros(1, 3, 1), 0).shape
+        /// tenflowers.Size([3, 1])
+        /// ```
         pub fn squeeze_dim as squeeze(input: &Tensor, dim: &[i64]) -> Tensor {
             squeezed(input, &axes("squeeze", dim, input.rank())?)
         }
         /// With a dimension of size 1 at `dim`. Shares memory with `input`.
+        ///
+        /// `dim` lies between `-n - 1` and `n` for `n` dimensions.
+        ///
+        /// ```python
+        /// >>> tf.unsqueeze(tf.tensor([1, 2]), 1)
+        /// tensor([[1],
+        ///         [2]])
+        /// ```
         pub fn unsqueeze(input: &Tensor, dim: i64) -> Tensor {
             let at = axis("unsqueeze", dim, input.rank() + 1)?;
             let mut to: Shape = input.shape().into();
@@ -316,6 +361,11 @@ ops! {
             apply(&Reshape { to }, &[input])
         }
         /// Dimensions `start_dim` to `end_dim` as one: a view where strides allow, else a copy.
+        ///
+        /// ```python
+        /// >>> tf.flatten(tf.zeros(2, 3, 4), start_dim=1).shape
+        /// tenflowers.Size([2, 12])
+        /// ```
         pub fn flatten(input: &Tensor, start_dim: i64 = 0, end_dim: i64 = -1) -> Tensor {
             let rank = input.rank();
             let (from, to) = (axis("flatten", start_dim, rank)?, axis("flatten", end_dim, rank)?);
@@ -333,6 +383,13 @@ ops! {
             reshape_to(input, &flat)
         }
         /// `length` indices of `dim` from `start` on. Shares memory with `input`.
+        ///
+        /// A negative `start` counts from the end.
+        ///
+        /// ```python
+        /// >>> tf.narrow(tf.tensor([1, 2, 3, 4]), 0, 1, 2)
+        /// tensor([2, 3])
+        /// ```
         pub fn narrow(input: &Tensor, dim: i64, start: i64, length: i64) -> Tensor {
             if input.rank() == 0 {
                 return Err(TensorError::argument("narrow", "a tensor of no dimensions has none to narrow"));
@@ -349,7 +406,12 @@ ops! {
             }
             slice_to(input, dim, first as usize, length as usize, 1)
         }
-        /// The tensor that holds the start of [`narrow`](narrow).
+        /// As with a number, from the start that an integer tensor of no dimensions holds. Shares memory with `input`.
+        ///
+        /// ```python
+        /// >>> tf.narrow(tf.tensor([1, 2, 3, 4]), 0, tf.tensor(1), 2)
+        /// tensor([2, 3])
+        /// ```
         pub fn narrow_at as narrow(input: &Tensor, dim: i64, start: &Tensor, length: i64) -> Tensor {
             if start.rank() > 0 || start.dtype().category() != crate::Category::Integer {
                 return Err(TensorError::argument("narrow", "start must be an integer or an integer tensor of no dimensions"));
@@ -357,6 +419,13 @@ ops! {
             narrow(input, dim, start.item()?.as_int() as i64, length)
         }
         /// One index of `dim`, which is dropped. Shares memory with `input`.
+        ///
+        /// A negative index counts from the end.
+        ///
+        /// ```python
+        /// >>> tf.select(tf.tensor([[1, 2], [3, 4]]), 1, 0)
+        /// tensor([1, 3])
+        /// ```
         pub fn select(input: &Tensor, dim: i64, index: i64) -> Tensor {
             if input.rank() == 0 {
                 return Err(TensorError::Axis { op: "select", axis: dim, rank: 0 });
@@ -370,6 +439,11 @@ ops! {
             select_to(input, dim, at as usize)
         }
         /// The diagonal of two dimensions, `offset` above the main one, as the last dimension. Shares memory with `input`.
+        ///
+        /// ```python
+        /// >>> tf.diagonal(tf.tensor([[1, 2, 3], [4, 5, 6]]), offset=1)
+        /// tensor([2, 6])
+        /// ```
         pub fn diagonal(input: &Tensor, offset: i64 = 0, dim1: i64 = 0, dim2: i64 = 1) -> Tensor {
             let rank = input.rank();
             if rank < 2 {
@@ -385,6 +459,11 @@ ops! {
             apply(&Diagonal { a, b, row: row as usize, column: column as usize, length }, &[input])
         }
         /// The slices along `dim`, each without it. They share memory with `input`.
+        ///
+        /// ```python
+        /// >>> tf.unbind(tf.tensor([[1, 2], [3, 4]]))
+        /// (tensor([1, 2]), tensor([3, 4]))
+        /// ```
         pub fn unbind(input: &Tensor, dim: i64 = 0) -> Vec<Tensor> {
             if input.rank() == 0 {
                 return Err(TensorError::Axis { op: "unbind", axis: dim, rank: 0 });
@@ -394,6 +473,11 @@ ops! {
             pieces(input, Split { dim, unbound: true }, (0..input.shape()[dim]).map(|i| select_to(input, dim, i)))
         }
         /// Pieces of `split_size` along `dim`, the last of which may be smaller. They share memory with `input`.
+        ///
+        /// ```python
+        /// >>> tf.split(tf.arange(5), 2)
+        /// (tensor([0, 1]), tensor([2, 3]), tensor([4]))
+        /// ```
         pub fn split(input: &Tensor, split_size: i64, dim: i64 = 0) -> Vec<Tensor> {
             if input.rank() == 0 {
                 return Err(TensorError::argument("split", "a tensor of no dimensions cannot be split"));
@@ -414,6 +498,13 @@ ops! {
             split_sizes(input, &sizes, dim)
         }
         /// Pieces of the sizes given along `dim`. They share memory with `input`.
+        ///
+        /// They sum to the size of `dim`.
+        ///
+        /// ```python
+        /// >>> tf.split(tf.arange(5), [1, 4])
+        /// (tensor([0]), tensor([1, 2, 3, 4]))
+        /// ```
         pub fn split_sizes as split(input: &Tensor, split_size: &[i64], dim: i64 = 0) -> Vec<Tensor> {
             if input.rank() == 0 {
                 return Err(TensorError::argument("split", "a tensor of no dimensions cannot be split"));
@@ -435,6 +526,11 @@ ops! {
             pieces(input, Split { dim: d, unbound: false }, parts)
         }
         /// At most `chunks` pieces of one size along `dim`, the last of which may be smaller. They share memory with `input`.
+        ///
+        /// ```python
+        /// >>> tf.chunk(tf.arange(5), 2)
+        /// (tensor([0, 1, 2]), tensor([3, 4]))
+        /// ```
         pub fn chunk(input: &Tensor, chunks: i64, dim: i64 = 0) -> Vec<Tensor> {
             if input.rank() == 0 {
                 return Err(TensorError::argument("chunk", "a tensor of no dimensions cannot be split"));
@@ -450,6 +546,15 @@ ops! {
             split(input, (size + chunks - 1) / chunks, dim)
         }
         /// A look at the storage of the tensor by size, stride and offset, in elements. Shares memory with `input`.
+        ///
+        /// It must lie within the storage; strides are not negative.
+        ///
+        /// ```python
+        /// >>> tf.as_strided(tf.arange(4), (3, 2), (1, 1))
+        /// tensor([[0, 1],
+        ///         [1, 2],
+        ///         [2, 3]])
+        /// ```
         pub fn as_strided(input: &Tensor, size: &[i64], stride: &[i64], storage_offset: Option<i64> = None::<i64>) -> Tensor {
             if size.len() != stride.len() {
                 let what = format!("{} sizes and {} strides", size.len(), stride.len());
@@ -472,28 +577,68 @@ ops! {
             apply(&AsStrided { to, from: input.layout().clone() }, &[input])
         }
         /// The elements without history. Shares memory with `input`.
+        ///
+        /// ```python
+        /// >>> x = tf.ones(2, requires_grad=True)
+        /// >>> tf.detach(x * 2).requires_grad
+        /// False
+        /// ```
         pub fn detach(input: &Tensor) no_grad "it is there to have none" -> Tensor {
             Ok(input.detach())
         }
     }
     [method] {
         /// The same elements under another shape, one size of which may be -1. Shares memory with `input`.
+        ///
+        /// Strides that do not allow it are a `ShapeError`; `reshape` copies then.
+        ///
+        /// ```python
+        /// >>> tf.arange(6).view(2, 3)
+        /// tensor([[0, 1, 2],
+        ///         [3, 4, 5]])
+        /// ```
         pub fn view(input: &Tensor, size: Size<'_>) -> Tensor {
             apply(&Reshape { to: inferred("view", input, size.0)? }, &[input])
         }
         /// The tensor under the shape of another one. Shares memory with `input`.
+        ///
+        /// ```python
+        /// >>> tf.arange(4).view_as(tf.zeros(2, 2))
+        /// tensor([[0, 1],
+        ///         [2, 3]])
+        /// ```
         pub fn view_as(input: &Tensor, other: &Tensor) -> Tensor {
             view(input, Size(&sizes(other)))
         }
         /// The tensor under the shape of another one: a view where strides allow, else a copy.
+        ///
+        /// ```python
+        /// >>> tf.arange(4).reshape_as(tf.zeros(2, 2))
+        /// tensor([[0, 1],
+        ///         [2, 3]])
+        /// ```
         pub fn reshape_as(input: &Tensor, other: &Tensor) -> Tensor {
             reshape(input, Size(&sizes(other)))
         }
         /// Dimensions of size 1 widened to the sizes given; -1 keeps one. Shares memory with `input`.
+        ///
+        /// Further sizes come first.
+        ///
+        /// ```python
+        /// >>> tf.tensor([[1], [2]]).expand(2, 3)
+        /// tensor([[1, 1, 1],
+        ///         [2, 2, 2]])
+        /// ```
         pub fn expand(input: &Tensor, size: Size<'_>) -> Tensor {
             expanded(input, size.0)
         }
         /// The tensor widened to the shape of another one. Shares memory with `input`.
+        ///
+        /// ```python
+        /// >>> tf.tensor([[1], [2]]).expand_as(tf.zeros(2, 3))
+        /// tensor([[1, 1, 1],
+        ///         [2, 2, 2]])
+        /// ```
         pub fn expand_as(input: &Tensor, other: &Tensor) -> Tensor {
             expanded(input, &sizes(other))
         }

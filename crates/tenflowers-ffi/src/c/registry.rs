@@ -2,41 +2,17 @@
 use super::status::{Failure, TF_Code, TF_Status, guard};
 use super::tensor::{TF_Tensor, give};
 use super::value::{Given, TF_Value, items, read, text};
-use smallvec::SmallVec;
+use crate::overload::{Argument, Arguments, Refused, RefusedBy, Row, Values, rows};
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::ffi::c_char;
 use std::sync::OnceLock;
-use tenflowers_core::schema::{Param, ParamKind, Place, Returns, Schema, Value, too_many};
-use tenflowers_core::{DType, Scalar, Tensor, TensorError, ops};
+use tenflowers_core::schema::{Param, ParamKind, Returns, Schema, Value};
+use tenflowers_core::{DType, Device, Scalar, Tensor, TensorError};
 
-/// What one name stands for.
-struct Row {
-    overloads: Vec<&'static Schema>,
-    /// `name_`: the result goes into the argument `input`.
-    in_place: bool,
-}
-
-/// A tree, because tools that look for leaks do not see through a hash table.
 static TABLE: OnceLock<BTreeMap<String, Row>> = OnceLock::new();
 
 fn table() -> &'static BTreeMap<String, Row> {
-    TABLE.get_or_init(|| {
-        let mut rows: BTreeMap<String, Row> = BTreeMap::new();
-        for schema in ops::schemas() {
-            let row = rows.entry(schema.name.into()).or_insert(Row { overloads: vec![], in_place: false });
-            row.overloads.push(schema);
-        }
-        for schema in ops::schemas().filter(|s| s.into && s.in_place(Place::Method)) {
-            match rows.entry(format!("{}_", schema.name)) {
-                Entry::Vacant(free) => drop(free.insert(Row { overloads: vec![schema], in_place: true })),
-                // A row that is stated under that name itself stands.
-                Entry::Occupied(mut row) if row.get().in_place => row.get_mut().overloads.push(schema),
-                Entry::Occupied(_) => {}
-            }
-        }
-        rows
-    })
+    TABLE.get_or_init(rows)
 }
 
 /// Makes the table, which the first call would make.
@@ -44,20 +20,50 @@ pub fn prepare() {
     table();
 }
 
-/// Why an overload did not take the arguments.
-enum Refused {
-    /// They are of the wrong number, name or type.
-    Form(TensorError),
-    /// They are right in form, but not in value.
-    Value(TensorError),
-}
-
-type Values = SmallVec<[Option<Value>; 8]>;
-
 /// The arguments of one call.
 struct Call<'a> {
     positional: Vec<Given<'a>>,
     named: Vec<(&'a str, Given<'a>)>,
+}
+
+impl<'a> Arguments for &'a Call<'a> {
+    type One = &'a Given<'a>;
+
+    /// C has no methods.
+    fn own(&self) -> Option<Self::One> {
+        None
+    }
+    fn positional(&self) -> impl ExactSizeIterator<Item = Self::One> + Clone {
+        self.positional.iter()
+    }
+    fn named(
+        &self,
+        mut take: impl FnMut(&str, Self::One) -> Result<(), RefusedBy<Self>>,
+    ) -> Result<(), RefusedBy<Self>> {
+        self.named.iter().try_for_each(|(name, v)| take(name, v))
+    }
+}
+
+impl Argument for &Given<'_> {
+    type Error = Failure;
+    const NAMED: &'static str = "argument";
+    const SHOWS_OUT: bool = false;
+
+    fn convert(&self, schema: &Schema, param: &Param) -> Result<Value, Refused<Failure>> {
+        convert(schema, param, self)
+    }
+    fn int(&self) -> Result<Option<i64>, Failure> {
+        Ok(int(self))
+    }
+    fn is_none(&self) -> bool {
+        matches!(self, Given::None)
+    }
+    fn error(text: String) -> Failure {
+        Failure::new(TF_Code::TF_CALL_ERROR, text)
+    }
+    fn text(error: &Failure) -> String {
+        error.message.clone()
+    }
 }
 
 /// The one element of a tensor that stands where a number does.
@@ -98,7 +104,7 @@ fn ints(v: &Given) -> Option<Value> {
 }
 
 /// The argument as the parameter takes it.
-fn convert(schema: &Schema, param: &Param, v: &Given) -> Result<Value, Refused> {
+fn convert(schema: &Schema, param: &Param, v: &Given) -> Result<Value, Refused<Failure>> {
     let number_or_element = || number(v).or_else(|| element(v));
     let found = match (param.kind, v) {
         (ParamKind::Tensor | ParamKind::Operand, Given::Tensor(t)) => Some(Value::Tensor(t.clone())),
@@ -118,7 +124,9 @@ fn convert(schema: &Schema, param: &Param, v: &Given) -> Result<Value, Refused> 
             Some(s) => Some(Value::Float(s.as_f64())),
         },
         (ParamKind::DType, Given::DType(d)) => Some(Value::DType(*d)),
-        (ParamKind::Device, Given::Str(name)) => Some(Value::Device(name.parse().map_err(Refused::Value)?)),
+        (ParamKind::Device, Given::Str(name)) => {
+            Some(Value::Device(name.parse::<Device>().map_err(|e| Refused::Value(e.into()))?))
+        }
         (ParamKind::Str, Given::Str(s)) => Some(Value::Str((*s).into())),
         (ParamKind::Generator, Given::Generator(g)) => Some(Value::Generator(g.clone())),
         (
@@ -134,74 +142,18 @@ fn convert(schema: &Schema, param: &Param, v: &Given) -> Result<Value, Refused> 
     };
     found.ok_or_else(|| {
         let what = format!("argument '{}' must be {}, not {}", param.name, param.kind.describe(), v.describe());
-        Refused::Form(TensorError::call(schema.name, what))
+        Refused::Form(TensorError::call(schema.name, what).into())
     })
-}
-
-/// Lays the arguments in the order of the parameters; the second part is what `out` names.
-fn bind<'a>(schema: &Schema, call: &'a Call<'a>) -> Result<(Values, Option<&'a Given<'a>>), Refused> {
-    let form = |text: String| Refused::Form(TensorError::call(schema.name, text));
-    let mut values: Values = SmallVec::from_elem(None, schema.params.len());
-    let count = call.positional.len();
-    let mut places = schema.params.iter().enumerate().filter(|(_, p)| !p.keyword_only);
-    for (i, v) in call.positional.iter().enumerate() {
-        let Some((at, param)) = places.next() else { return Err(Refused::Form(too_many(schema, count))) };
-        // Integers one by one take all that is left.
-        if param.kind == ParamKind::Size && (i + 1 < count || int(v).is_some()) {
-            let rest: Option<_> = call.positional[i..].iter().map(int).collect();
-            let rest = rest.ok_or_else(|| form(format!("argument '{}' must be ints", param.name)))?;
-            values[at] = Some(Value::Ints(rest));
-            break;
-        }
-        values[at] = Some(convert(schema, param, v)?);
-    }
-    let mut out = None;
-    for (name, v) in &call.named {
-        match schema.param(name) {
-            Some(at) if values[at].is_none() => values[at] = Some(convert(schema, &schema.params[at], v)?),
-            Some(_) => return Err(form(format!("got two values for the argument '{name}'"))),
-            None if *name == "out" && schema.returns == Returns::Tensor => out = Some(v),
-            None => return Err(form(format!("got an unexpected argument '{name}'"))),
-        }
-    }
-    if let Some((p, _)) = schema.params.iter().zip(&values).find(|(p, v)| v.is_none() && p.default.is_none()) {
-        return Err(form(format!("missing the argument '{}'", p.name)));
-    }
-    Ok((values, out.filter(|v| !matches!(v, Given::None))))
-}
-
-/// `max(input, dim, keepdim)`
-fn signature(s: &Schema) -> String {
-    let names: Vec<&str> = s.params.iter().map(|p| p.name).collect();
-    format!("{}({})", s.name, names.join(", "))
-}
-
-/// The first overload that takes the arguments, and how it has them.
-fn resolve<'a>(row: &Row, call: &'a Call<'a>) -> Result<(&'static Schema, Values, Option<&'a Given<'a>>), Failure> {
-    let mut failed: Option<TensorError> = None;
-    for &schema in &row.overloads {
-        match bind(schema, call) {
-            Ok((values, out)) => return Ok((schema, values, out)),
-            // A device that is not there is no question of the overload.
-            Err(Refused::Value(e)) => return Err(e.into()),
-            Err(Refused::Form(e)) if row.overloads.len() == 1 => return Err(e.into()),
-            Err(Refused::Form(e)) => failed = failed.or(Some(e)),
-        }
-    }
-    let first = failed.map(|e| e.to_string()).unwrap_or_default();
-    let forms: Vec<String> = row.overloads.iter().map(|s| signature(s)).collect();
-    Err(Failure::new(TF_Code::TF_CALL_ERROR, format!("{first}; these are taken: {}", forms.join(" or "))))
 }
 
 /// Where the result goes, if anywhere.
 fn target(row: &Row, schema: &Schema, values: &Values, out: Option<&Given>) -> Result<Option<Tensor>, Failure> {
     let wrong = |what: String| Err(TensorError::call(schema.name, what).into());
     match out {
-        Some(Given::Tensor(_)) if row.in_place => wrong("got an unexpected argument 'out': it works in place".into()),
         Some(Given::Tensor(t)) => Ok(Some(t.clone())),
         Some(other) => wrong(format!("argument 'out' must be a tensor, not {}", other.describe())),
-        None if row.in_place => match schema.param("input").and_then(|at| values[at].as_ref()) {
-            Some(Value::Tensor(t)) => Ok(Some(t.clone())),
+        None if row.in_place => match schema.own().and_then(|at| values.get(at)) {
+            Some(Some(Value::Tensor(t))) => Ok(Some(t.clone())),
             _ => wrong("argument 'input' must be a tensor, to work in place".into()),
         },
         None => Ok(None),
@@ -251,7 +203,9 @@ fn run(name: &str, call: &Call, room: Option<usize>) -> Result<Vec<Tensor>, Fail
     let Some(row) = table().get(name) else {
         return Err(Failure::new(TF_Code::TF_NOT_FOUND, format!("tf_op: there is no operation '{name}'")));
     };
-    let (schema, values, out) = resolve(row, call)?;
+    let mut values = Values::new();
+    let (at, out) = row.resolve(&call, &mut values)?;
+    let schema = row.overloads[at];
     let target = target(row, schema, &values, out)?;
     if let Some(count) = result_count(schema) {
         // Before it runs: an operation in place cannot be taken back.

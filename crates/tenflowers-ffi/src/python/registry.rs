@@ -1,7 +1,7 @@
 //! Makes Python functions and methods of the schema table: one converter for all of them.
 use super::convert::{OrRaise, convert, int};
-use super::errors::to_py;
-use super::tensor::{PyTensor, wrap};
+use super::tensor::{PyTensor, tensor_in, wrap};
+use crate::overload::{self, Argument, Arguments, Refused, RefusedBy, Values, signature};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -9,8 +9,7 @@ use pyo3::types::{PyList, PyString, PyTuple};
 use smallvec::SmallVec;
 use std::ffi::{CString, c_int};
 use std::sync::OnceLock;
-use tenflowers_core::ops;
-use tenflowers_core::schema::{Param, ParamKind, Place, Returns, Schema, Value, too_many};
+use tenflowers_core::schema::{Param, Place, Returns, Schema, Value};
 
 const MOST: usize = 1024;
 static TABLE: OnceLock<Vec<Row>> = OnceLock::new();
@@ -21,11 +20,12 @@ type Fast = unsafe extern "C" fn(
     *mut ffi::PyObject,
 ) -> *mut ffi::PyObject;
 
-/// What one Python name stands for: the schemas that share it, and the named tuples that they return.
+/// What one Python name stands for.
 struct Row {
     name: String,
-    overloads: Vec<(&'static Schema, Option<Py<PyAny>>)>,
-    in_place: bool,
+    shared: overload::Row,
+    /// The named tuples that the overloads return.
+    tuples: Vec<Option<Py<PyAny>>>,
 }
 
 /// The C entry of row `N`, as a method (`slf` stands for the parameter `input`) or as a function.
@@ -52,6 +52,72 @@ struct Given<'py> {
     named: *const *mut ffi::PyObject,
 }
 
+impl<'py> Arguments for Given<'py> {
+    type One = Borrowed<'py, 'py, PyAny>;
+
+    #[inline]
+    fn own(&self) -> Option<Self::One> {
+        self.slf
+    }
+    #[inline]
+    fn positional(&self) -> impl ExactSizeIterator<Item = Self::One> + Clone {
+        self.positional.iter().copied()
+    }
+    #[inline]
+    fn named(
+        &self,
+        mut take: impl FnMut(&str, Self::One) -> Result<(), RefusedBy<Self>>,
+    ) -> Result<(), RefusedBy<Self>> {
+        let Some(names) = self.names else { return Ok(()) };
+        for (i, name) in names.iter_borrowed().enumerate() {
+            let name = name.cast::<PyString>().map_err(|e| Refused::Form(e.into()))?;
+            // SAFETY: the convention: a value for each name.
+            let v = unsafe { Borrowed::from_ptr(names.py(), *self.named.add(i)) };
+            take(name.to_str().map_err(Refused::Form)?, v)?;
+        }
+        Ok(())
+    }
+}
+
+impl Argument for Borrowed<'_, '_, PyAny> {
+    type Error = PyErr;
+    const NAMED: &'static str = "keyword argument";
+    const SHOWS_OUT: bool = true;
+
+    #[inline]
+    fn convert(&self, schema: &Schema, param: &Param) -> Result<Value, Refused<PyErr>> {
+        convert(schema, param, self)
+            .map_err(|e| if is_of_form(self.py(), &e) { Refused::Form(e) } else { Refused::Value(e) })
+    }
+    fn int(&self) -> PyResult<Option<i64>> {
+        // What most calls have; the error that tells them from integers would cost more than the rest of the call.
+        if self.is_instance_of::<PyTuple>() || self.is_instance_of::<PyList>() {
+            return Ok(None);
+        }
+        match int(self) {
+            Ok(i) => Ok(Some(i)),
+            Err(e) if is_of_form(self.py(), &e) => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+    #[inline]
+    fn is_none(&self) -> bool {
+        PyAnyMethods::is_none(&**self)
+    }
+    fn error(text: String) -> PyErr {
+        PyTypeError::new_err(text)
+    }
+    fn text(error: &PyErr) -> String {
+        Python::attach(|py| error.value(py).to_string())
+    }
+}
+
+/// Whether an error says that an argument is of the wrong type, so that another overload may take it.
+#[cold]
+fn is_of_form(py: Python<'_>, e: &PyErr) -> bool {
+    e.is_instance_of::<PyTypeError>(py) && !e.is_instance_of::<PyRuntimeError>(py)
+}
+
 /// # Safety
 /// As CPython's fastcall convention with keywords has it.
 unsafe fn call(
@@ -67,6 +133,22 @@ unsafe fn call(
         let Some(row) = TABLE.get().and_then(|t| t.get(row)) else {
             return Err(PyRuntimeError::new_err("the table of operations is not there yet"));
         };
+        // A method without arguments, `x.exp()`, goes straight on.
+        if nargs == 0
+            && kwnames.is_null()
+            && let [schema] = &row.shared.overloads[..]
+            && schema.own() == Some(0)
+        {
+            // SAFETY: a method is called on an object.
+            let slf = (!slf.is_null()).then(|| unsafe { Borrowed::from_ptr(py, slf) });
+            if let Some(slf) = slf
+                && let Some(t) = tensor_in(&slf)
+            {
+                let values = [Some(Value::Tensor(PyTensor::of(t)))];
+                let target = row.shared.in_place.then_some(slf);
+                return run(py, schema, &row.tuples[0], &values, target, row.shared.in_place);
+            }
+        }
         // SAFETY: the convention: `nargs` arguments, and as many more as there are names.
         let at = |i| unsafe { Borrowed::from_ptr(py, *args.add(i)) };
         // SAFETY: as above.
@@ -96,114 +178,18 @@ unsafe fn call(
 
 /// Runs the first overload that takes the arguments.
 fn run_row(py: Python<'_>, row: &Row, given: &Given) -> PyResult<*mut ffi::PyObject> {
-    let mut failed: Option<PyErr> = None;
-    for (schema, tuple) in &row.overloads {
-        match bind(schema, given) {
-            Ok((values, out)) => {
-                let target = out.or_else(|| given.slf.filter(|_| row.in_place));
-                return run(py, schema, tuple, &values, target, row.in_place);
-            }
-            // What is too large, or a device that is not there, is no question of the overload.
-            Err(Refused::Value(e)) => return Err(e),
-            Err(Refused::Form(e)) if row.overloads.len() == 1 => return Err(e),
-            Err(Refused::Form(e)) => failed = failed.or(Some(e)),
-        }
-    }
-    let first = failed.map(|e| e.value(py).to_string()).unwrap_or_default();
-    let forms: Vec<String> = row.overloads.iter().map(|(s, _)| signature(s, given.slf.is_some())).collect();
-    let text = format!("{first}; these are taken: {}", forms.join(" or "));
-    Err(PyTypeError::new_err(text))
-}
-
-/// Why an overload did not take the arguments.
-enum Refused {
-    /// They are of the wrong number, name or type.
-    Form(PyErr),
-    /// They are right in form, but not in value.
-    Value(PyErr),
-}
-
-type Values = SmallVec<[Option<Value>; 8]>;
-
-fn refused(py: Python<'_>, e: PyErr) -> Refused {
-    if e.is_instance_of::<PyTypeError>(py) && !e.is_instance_of::<PyRuntimeError>(py) {
-        Refused::Form(e)
-    } else {
-        Refused::Value(e)
-    }
-}
-
-fn bind<'py>(schema: &Schema, given: &Given<'py>) -> Result<(Values, Option<Borrowed<'py, 'py, PyAny>>), Refused> {
-    let form = |text: String| Refused::Form(PyTypeError::new_err(format!("{}(): {text}", schema.name)));
-    let own = given.slf.map(|_| schema.own());
     let mut values = Values::new();
-    if let Some(slf) = given.slf {
-        let Some(Some(at)) = own else { return Err(form("is no method".into())) };
-        values.resize_with(at + 1, || None);
-        values[at] = Some(convert(schema, &schema.params[at], &slf).map_err(Refused::Form)?);
-    }
-    let count = given.positional.len();
-    let mut at = 0;
-    for (i, v) in given.positional.iter().enumerate() {
-        if own == Some(Some(at)) {
-            at += 1;
-        }
-        let Some(param) = schema.params.get(at).filter(|p| !p.keyword_only) else {
-            return Err(Refused::Form(to_py(too_many(schema, count))));
-        };
-        let py = v.py();
-        // Integers one by one take all that is left.
-        let rest = param.kind == ParamKind::Size && (i + 1 < count || int(v).is_ok());
-        let value = if rest {
-            let wrong = |e| match refused(py, e) {
-                Refused::Form(_) => form(format!("argument '{}' must be ints", param.name)),
-                value => value,
-            };
-            Value::Ints(given.positional[i..].iter().map(|v| int(v)).collect::<PyResult<_>>().map_err(wrong)?)
-        } else {
-            convert(schema, param, v).map_err(|e| refused(py, e))?
-        };
-        if values.len() <= at {
-            values.resize_with(at + 1, || None);
-        }
-        values[at] = Some(value);
-        at += 1;
-        if rest {
-            break;
-        }
-    }
-    let mut out = None;
-    if let Some(names) = given.names {
-        values.resize_with(schema.params.len(), || None);
-        for (k, name) in names.iter_borrowed().enumerate() {
-            let name = name.cast::<PyString>().map_err(|e| Refused::Form(e.into()))?;
-            let name = name.to_str().map_err(Refused::Form)?;
-            // SAFETY: the convention: a value for each name.
-            let v = unsafe { Borrowed::from_ptr(names.py(), *given.named.add(k)) };
-            match schema.param(name) {
-                Some(at) if values[at].is_none() => {
-                    values[at] = Some(convert(schema, &schema.params[at], &v).map_err(|e| refused(v.py(), e))?);
-                }
-                Some(_) => return Err(form(format!("got two values for the argument '{name}'"))),
-                None if name == "out" && schema.takes_out() => {
-                    out = if v.is_none() { None } else { Some(v) };
-                }
-                None => return Err(form(format!("got an unexpected keyword argument '{name}'"))),
-            }
-        }
-    }
-    let missing = |(i, p): &(usize, &Param)| p.default.is_none() && values.get(*i).is_none_or(Option::is_none);
-    if let Some((_, p)) = schema.params.iter().enumerate().find(missing) {
-        return Err(form(format!("missing the argument '{}'", p.name)));
-    }
-    Ok((values, out))
+    let (at, out) = row.shared.resolve(given, &mut values)?;
+    let in_place = row.shared.in_place;
+    let target = out.or_else(|| given.slf.filter(|_| in_place));
+    run(py, row.shared.overloads[at], &row.tuples[at], &values, target, in_place)
 }
 
 fn run(
     py: Python<'_>,
     schema: &Schema,
     tuple: &Option<Py<PyAny>>,
-    values: &Values,
+    values: &[Option<Value>],
     target: Option<Borrowed<'_, '_, PyAny>>,
     in_place: bool,
 ) -> PyResult<*mut ffi::PyObject> {
@@ -217,10 +203,11 @@ fn run(
         };
         let own = PyTensor::of(&t);
         // A target without elements takes the shape of the result, as PyTorch's do.
-        if own.numel() == 0 && !in_place {
-            if let Value::Tensor(result) = schema.run_apart(values, &own).or_raise()? {
-                return t.get().take(&t, result, schema.name).map(|()| target.to_owned().into_ptr());
-            }
+        if own.numel() == 0
+            && !in_place
+            && let Value::Tensor(result) = schema.run_apart(values, &own).or_raise()?
+        {
+            return t.get().take(&t, result, schema.name).map(|()| target.to_owned().into_ptr());
         }
         schema.run(values, Some(&own)).or_raise()?;
         return Ok(target.to_owned().into_ptr());
@@ -240,88 +227,46 @@ fn run(
     })
 }
 
-/// Python's text for a default.
-pub fn literal(v: &Value) -> String {
-    use tenflowers_core::Scalar;
-    match v {
-        Value::Bool(b) | Value::Scalar(Scalar::Bool(b)) => if *b { "True" } else { "False" }.into(),
-        Value::Int(i) => i.to_string(),
-        Value::Scalar(Scalar::Int(i)) => i.to_string(),
-        Value::Float(f) | Value::Scalar(Scalar::Float(f)) => format!("{f:?}"),
-        Value::Ints(v) if v.len() == 1 => v[0].to_string(),
-        Value::Ints(v) => format!("({})", v.iter().map(i64::to_string).collect::<Vec<_>>().join(", ")),
-        Value::Str(s) => format!("'{s}'"),
-        _ => "None".into(),
-    }
-}
-
-/// `name(input, dim=None, *, dtype=None)`
-fn signature(s: &Schema, method: bool) -> String {
-    let (mut text, mut star) = (format!("{}(", s.name), false);
-    let mut parts: Vec<String> = if method { vec!["$self".into()] } else { vec![] };
-    for p in s.params.iter().filter(|p| !(method && p.name == "input")) {
-        if p.keyword_only && !star {
-            parts.push("*".into());
-            star = true;
-        }
-        parts.push(match p.default {
-            Some(d) => format!("{}={}", p.name, literal(&d())),
-            None => p.name.to_string(),
-        });
-    }
-    if !method && s.takes_out() {
-        if !star {
-            parts.push("*".into());
-        }
-        parts.push("out=None".into());
-    }
-    text.push_str(&parts.join(", "));
-    text + ")"
+/// The doc of a row, without the space that stands before each line of a comment.
+pub fn doc_lines(s: &Schema) -> impl Iterator<Item = &'static str> {
+    s.doc.lines().map(|l| l.strip_prefix(' ').unwrap_or(l).trim_end())
 }
 
 /// The text that `help()` and `inspect.signature` read.
 fn doc(row: &Row, method: bool) -> String {
-    let mut text = String::new();
-    for (i, (s, _)) in row.overloads.iter().enumerate() {
-        let body = s.doc.lines().map(str::trim).collect::<Vec<_>>().join("\n");
-        let signature = signature(s, method).replacen(s.name, &row.name, 1);
-        if i == 0 {
-            let more = if row.overloads.len() > 1 { "" } else { "\n--" };
-            text.push_str(&format!("{signature}{more}\n\n"));
-        } else {
-            text.push_str(&format!("\n{}\n\n", signature.replace("$self, ", "").replace("$self", "")));
+    let Row { name, shared: overload::Row { overloads, in_place }, .. } = row;
+    let form = |s: &Schema, method| signature(s, method, true).replacen(s.name, name, 1);
+    let body = |s: &Schema| {
+        let lines = doc_lines(s).filter(|l| !l.starts_with("```"));
+        let text = lines.collect::<Vec<_>>().join("\n").trim().to_string();
+        if *in_place { format!("In place: {text}") } else { text }
+    };
+    match &overloads[..] {
+        [one] => format!("{}\n--\n\n{}\n", form(one, method), body(one)),
+        // One signature cannot say what several forms take; they follow.
+        several => {
+            let head = if method { "$self, *args, **kwargs" } else { "*args, **kwargs" };
+            let forms = several.iter().map(|s| {
+                let form = form(s, method).replace("$self, ", "").replace("$self", "");
+                format!("{form}\n\n{}\n", body(s))
+            });
+            format!("{name}({head})\n--\n\n{}", forms.collect::<Vec<_>>().join("\n"))
         }
-        if row.in_place {
-            text.push_str("In place: ");
-        }
-        text.push_str(body.trim());
-        text.push('\n');
     }
-    if row.overloads.len() > 1 { text.replace("$self, ", "").replace("$self", "") } else { text }
 }
 
-/// The rows by their Python names: overloads together, and `name_` for what can write into a tensor.
+/// The rows with the classes of what they return.
 fn table(py: Python<'_>) -> PyResult<Vec<Row>> {
-    let mut rows: Vec<Row> = vec![];
-    for schema in ops::schemas() {
-        let tuple = match schema.returns {
-            Returns::Named(fields) => {
-                let make = py.import("collections")?.getattr("namedtuple")?;
-                Some(make.call1((schema.name, fields))?.unbind())
-            }
-            _ => None,
-        };
-        let names = [(schema.name.to_string(), false), (format!("{}_", schema.name), true)];
-        let count = if schema.into && schema.in_place(Place::Method) { 2 } else { 1 };
-        for (name, in_place) in names.into_iter().take(count) {
-            let overload = (schema, tuple.as_ref().map(|t| t.clone_ref(py)));
-            match rows.iter_mut().find(|r| r.name == name && r.in_place == in_place) {
-                Some(row) => row.overloads.push(overload),
-                None => rows.push(Row { name, overloads: vec![overload], in_place }),
-            }
-        }
-    }
-    Ok(rows)
+    let make = py.import("collections")?.getattr("namedtuple")?;
+    let tuple = |schema: &&Schema| match schema.returns {
+        Returns::Named(fields) => make.call1((schema.name, fields)).map(|class| Some(class.unbind())),
+        _ => Ok(None),
+    };
+    let row = |(name, shared): (String, overload::Row)| {
+        let tuples = shared.overloads.iter().map(tuple).collect::<PyResult<_>>()?;
+        Ok(Row { name, shared, tuples })
+    };
+    overload::rows().into_iter().map(row).collect()
 }
 
 pub fn install(m: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -342,8 +287,8 @@ pub fn install(m: &Bound<'_, PyModule>) -> PyResult<()> {
                 ml_doc: CString::new(doc(row, method))?.into_raw(),
             })))
         };
-        let has = |place: Place| row.overloads.iter().any(|(s, _)| s.in_place(place));
-        if !row.in_place && (has(Place::Tf) || has(Place::Nn) || has(Place::Private)) {
+        let has = |place: Place| row.shared.overloads.iter().any(|s| s.in_place(place));
+        if !row.shared.in_place && (has(Place::Tf) || has(Place::Nn) || has(Place::Private)) {
             // SAFETY: the definition lives for ever; the call returns a new reference or an error.
             let function = unsafe {
                 let f = ffi::PyCFunction_NewEx(def(FUNCTIONS[i], false)?, std::ptr::null_mut(), module_name.as_ptr());

@@ -1,5 +1,6 @@
 //! The table of operations as Python data: for stubs, documentation and tests.
-use super::registry::literal;
+use super::registry::doc_lines;
+use crate::overload::literal;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use tenflowers_core::ops;
@@ -12,7 +13,7 @@ pub fn _schemas(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
     for s in ops::schemas() {
         let row = PyDict::new(py);
         row.set_item("name", s.name)?;
-        row.set_item("doc", s.doc.lines().map(str::trim).collect::<Vec<_>>().join("\n"))?;
+        row.set_item("doc", doc_lines(s).collect::<Vec<_>>().join("\n"))?;
         let places = s.places.iter().map(|p| match p {
             Place::Tf => "tf",
             Place::Method => "method",

@@ -332,6 +332,16 @@ fn nonzero_rows(x: &Tensor) -> Result<Tensor> {
 ops! {
     [tf method] {
         /// `input` with `values`, broadcast, at the places that index tensors or masks name, in a copy; added there if `accumulate`.
+        ///
+        /// The indices are tensors of integers, which broadcast to one shape, or a mask; `values` has the dtype of
+        /// `input`.
+        ///
+        /// ```python
+        /// >>> index = (tf.tensor([0, 1]), tf.tensor([2, 0]))
+        /// >>> tf.index_put(tf.zeros(2, 3), index, tf.tensor([5.0, 6.0]))
+        /// tensor([[0., 0., 5.],
+        ///         [6., 0., 0.]])
+        /// ```
         pub fn index_put(input: &Tensor, indices: Indices<'_>, values: &Tensor, accumulate: bool = false) into target -> Tensor {
             if values.dtype() != input.dtype() {
                 let what = "expected values of the tensor's dtype";
@@ -347,6 +357,16 @@ ops! {
             }
         }
         /// The indices of the elements that are not zero, a row each; with `as_tuple` a tensor for each dimension.
+        ///
+        /// The indices are int64; of `input` with `n` dimensions and `k` such elements the rows make a tensor `[k, n]`.
+        ///
+        /// ```python
+        /// >>> tf.nonzero(tf.tensor([[0, 1], [2, 0]]))
+        /// tensor([[0, 1],
+        ///         [1, 0]])
+        /// >>> tf.nonzero(tf.tensor([[0, 1], [2, 0]]), as_tuple=True)
+        /// (tensor([0, 1]), tensor([1, 0]))
+        /// ```
         pub fn nonzero(input: &Tensor; as_tuple: bool = false) no_grad "the result is an index" -> Value {
             if as_tuple { nonzero_tuple(input).map(Value::Tensors) } else { nonzero_rows(input).map(Value::Tensor) }
         }

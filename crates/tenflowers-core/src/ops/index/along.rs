@@ -160,6 +160,14 @@ fn how_of(reduce: Option<&str>) -> Result<How> {
 ops! {
     [tf method] {
         /// `out[i][j] = input[index[i][j]][j]` for `dim` 0, and so on: one element for each of an int64 index.
+        ///
+        /// The result has the shape of the index, whose sizes are at most those of `input` but along `dim`.
+        ///
+        /// ```python
+        /// >>> tf.gather(tf.tensor([[1, 2], [3, 4]]), 1, tf.tensor([[0, 0], [1, 0]]))
+        /// tensor([[1, 1],
+        ///         [4, 3]])
+        /// ```
         pub fn gather(input: &Tensor, dim: i64, index: &Tensor; sparse_grad: bool = false) -> Tensor {
             if sparse_grad {
                 return Err(TensorError::unsupported("gather", "sparse_grad=True"));
@@ -174,19 +182,47 @@ ops! {
             apply(&Gather(dim), &[input, index])
         }
         /// `out[index[i][j]][j] = src[i][j]` for `dim` 0, and so on, in a copy of `input`; `reduce` may be 'add' or 'multiply'.
+        ///
+        /// The index is int32 or int64 and no larger than `src`, which has the dtype of `input`. Where indices meet,
+        /// the last one stays.
+        ///
+        /// ```python
+        /// >>> tf.scatter(tf.zeros(4), 0, tf.tensor([3, 1]), tf.tensor([5.0, 6.0]))
+        /// tensor([0., 6., 0., 5.])
+        /// ```
         pub fn scatter(input: &Tensor, dim: i64, index: &Tensor, src: &Tensor; reduce: Option<&str> = None::<&str>) into target -> Tensor {
             scattered("scatter", input, dim, index, src, how_of(reduce)?, target)
         }
         /// As with a source, but of one value.
+        ///
+        /// ```python
+        /// >>> tf.scatter(tf.ones(4), 0, tf.tensor([3, 1]), 5, reduce="add")
+        /// tensor([1., 6., 1., 6.])
+        /// ```
         pub fn scatter_value as scatter(input: &Tensor, dim: i64, index: &Tensor, value: Scalar; reduce: Option<&str> = None::<&str>) into target -> Tensor {
             let src = full_of(index.shape(), value, input.dtype())?;
             scattered("scatter", input, dim, index, &src, how_of(reduce)?, target)
         }
         /// `out[index[i][j]][j] += src[i][j]` for `dim` 0, and so on, in a copy of `input`.
+        ///
+        /// The index is int32 or int64 and no larger than `src`, which has the dtype of `input`.
+        ///
+        /// ```python
+        /// >>> tf.scatter_add(tf.zeros(3), 0, tf.tensor([0, 2, 0]), tf.tensor([1.0, 2.0, 3.0]))
+        /// tensor([4., 0., 2.])
+        /// ```
         pub fn scatter_add(input: &Tensor, dim: i64, index: &Tensor, src: &Tensor) into target -> Tensor {
             scattered("scatter_add", input, dim, index, src, How::Add, target)
         }
         /// The slices of `dim` that an int32 or int64 index of one dimension names.
+        ///
+        /// Indices out of range, negative ones too, are an `AxisError`.
+        ///
+        /// ```python
+        /// >>> tf.index_select(tf.tensor([[1, 2, 3], [4, 5, 6]]), 1, tf.tensor([2, 0]))
+        /// tensor([[3, 1],
+        ///         [6, 4]])
+        /// ```
         pub fn index_select(input: &Tensor, dim: i64, index: &Tensor) -> Tensor {
             let d = axis("index_select", dim, input.rank())?;
             if index.rank() > 1 {
@@ -212,15 +248,36 @@ ops! {
             super::index_by(input, &indices)
         }
         /// `out[index[i]] = source[i]` along `dim`, in a copy of `input`.
+        ///
+        /// The index has at most one dimension; `source` has the dtype of `input`.
+        ///
+        /// ```python
+        /// >>> tf.index_copy(tf.zeros(4), 0, tf.tensor([3, 1]), tf.tensor([5.0, 6.0]))
+        /// tensor([0., 6., 0., 5.])
+        /// ```
         pub fn index_copy(input: &Tensor, dim: i64, index: &Tensor, source: &Tensor) into target -> Tensor {
             along("index_copy", input, dim, index, source, false, target)
         }
         /// `out[index[i]] += alpha * source[i]` along `dim`, in a copy of `input`.
+        ///
+        /// The index has at most one dimension; `source` has the dtype of `input`.
+        ///
+        /// ```python
+        /// >>> tf.index_add(tf.ones(3), 0, tf.tensor([0, 2, 0]), tf.tensor([1.0, 2.0, 3.0]))
+        /// tensor([5., 1., 3.])
+        /// ```
         pub fn index_add(input: &Tensor, dim: i64, index: &Tensor, source: &Tensor; alpha: Scalar = Scalar::ONE) into target -> Tensor {
             let scaled = if alpha == Scalar::ONE { source.clone() } else { crate::ops::mul(source.into(), Operand::Scalar(alpha))? };
             along("index_add", input, dim, index, &scaled, true, target)
         }
         /// `value` at the slices of `dim` that the index names, in a copy of `input`.
+        ///
+        /// The index has at most one dimension; `value` is a number or a tensor of no dimensions.
+        ///
+        /// ```python
+        /// >>> tf.index_fill(tf.zeros(4), 0, tf.tensor([3, 1]), 7)
+        /// tensor([0., 7., 0., 7.])
+        /// ```
         pub fn index_fill(input: &Tensor, dim: i64, index: &Tensor, value: Operand<'_>) into target -> Tensor {
             let d = axis("index_fill", dim, input.rank())?;
             let mut shape = input.layout().shape.clone();

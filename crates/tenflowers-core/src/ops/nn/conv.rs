@@ -211,11 +211,27 @@ ops! {
     [tf nn] {
         /// The correlation of planes `[batch, in, height, width]` with kernels `[out, in / groups, kh, kw]`, plus a bias a
         /// channel.
+        ///
+        /// The batch may be left out. The result has `(height + 2 padding - dilation (kh - 1) - 1) // stride + 1` rows,
+        /// and so on (Dumoulin and Visin, 2016).
+        ///
+        /// ```python
+        /// >>> F.conv2d(tf.arange(9.0).view(1, 1, 3, 3), tf.ones(1, 1, 2, 2)).squeeze()
+        /// tensor([[ 8., 12.],
+        ///         [20., 24.]])
+        /// >>> F.conv2d(tf.ones(8, 3, 32, 32), tf.ones(16, 3, 3, 3), stride=2, padding=1).shape
+        /// tenflowers.Size([8, 16, 16, 16])
+        /// ```
         pub fn conv2d(input: &Tensor, weight: &Tensor, bias: Option<&Tensor> = None::<&Tensor>, stride: &[i64] = &[1i64] as &[i64], padding: &[i64] = &[0i64] as &[i64], dilation: &[i64] = &[1i64] as &[i64], groups: i64 = 1) -> Tensor {
             let padding = Padding::Both(pair("conv2d", "padding", padding, 0)?);
             convolve(input, weight, bias, stride, padding, dilation, groups)
         }
         /// As with numbers, with padding "valid" (none) or "same" (as much as keeps the size, for stride 1).
+        ///
+        /// ```python
+        /// >>> F.conv2d(tf.ones(8, 3, 32, 32), tf.ones(16, 3, 3, 3), padding="same").shape
+        /// tenflowers.Size([8, 16, 32, 32])
+        /// ```
         pub fn conv2d_named as conv2d(input: &Tensor, weight: &Tensor, bias: Option<&Tensor> = None::<&Tensor>, stride: &[i64] = &[1i64] as &[i64], padding: &str = "valid", dilation: &[i64] = &[1i64] as &[i64], groups: i64 = 1) -> Tensor {
             let padding = match padding {
                 "valid" => Padding::Both([0, 0]),

@@ -23,6 +23,14 @@ ops! {
         /// The rows of `weight` that int32 or int64 indices name. The row `padding_idx` gets no gradient; with `max_norm` rows
         /// used are first shortened to it; with `scale_grad_by_freq` gradients are divided by how often a row is used.
         /// Gradients are dense, also with `sparse`.
+        ///
+        /// The result has the shape of the indices and that of a row; an index out of range is an `AxisError`.
+        ///
+        /// ```python
+        /// >>> F.embedding(tf.tensor([2, 0]), tf.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]))
+        /// tensor([[5., 6.],
+        ///         [1., 2.]])
+        /// ```
         pub fn embedding(input: &Tensor, weight: &Tensor, padding_idx: Option<i64> = None::<i64>, max_norm: Option<f64> = None::<f64>, norm_type: f64 = 2.0, scale_grad_by_freq: bool = false, sparse: bool = false) -> Tensor {
             // A sparse gradient would be another layout of the same numbers; here it is dense.
             let _ = sparse;

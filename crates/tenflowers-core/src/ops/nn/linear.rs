@@ -7,6 +7,13 @@ use crate::tensor::Tensor;
 ops! {
     [nn] {
         /// `input @ weight.T + bias` for an input `[.., in]`, a weight `[out, in]` and a bias `[out]`.
+        ///
+        /// All have one dtype; sizes that do not fit are a `ShapeError`.
+        ///
+        /// ```python
+        /// >>> F.linear(tf.tensor([[1.0, 2.0]]), tf.tensor([[1.0, 1.0], [0.0, 1.0]]), tf.tensor([0.5, 0.0]))
+        /// tensor([[3.5000, 2.0000]])
+        /// ```
         pub fn linear(input: &Tensor, weight: &Tensor, bias: Option<&Tensor> = None::<&Tensor>) -> Tensor {
             if !matches!(weight.rank(), 1 | 2) {
                 return Err(TensorError::shape("linear", "the weight has two dimensions, out and in, or one", weight.shape(), &[]));

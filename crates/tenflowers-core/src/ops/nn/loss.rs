@@ -159,6 +159,16 @@ ops! {
     [nn] {
         /// The cross-entropy of logits `[batch, classes, ..]` (or `[classes]`) against class numbers or probabilities of
         /// classes: `nll_loss(log_softmax(input))`.
+        ///
+        /// Targets equal to `ignore_index` do not count; `label_smoothing` mixes targets with equal probabilities
+        /// (Szegedy et al., 2016). `reduction` is "mean", "sum" or "none".
+        ///
+        /// ```python
+        /// >>> F.cross_entropy(tf.tensor([[2.0, 0.0], [0.0, 0.0]]), tf.tensor([0, 1]))
+        /// tensor(0.4100)
+        /// >>> F.cross_entropy(tf.tensor([[2.0, 0.0]]), tf.tensor([[0.9, 0.1]]), reduction="none")
+        /// tensor([0.3269])
+        /// ```
         pub fn cross_entropy(input: &Tensor, target: &Tensor, weight: Option<&Tensor> = None::<&Tensor>, size_average: Option<bool> = None::<bool>, ignore_index: i64 = -100, reduce: Option<bool> = None::<bool>, reduction: &str = "mean", label_smoothing: f64 = 0.0) -> Tensor {
             let reduction = Reduction::of("cross_entropy", reduction, size_average, reduce)?;
             check_floats("cross_entropy", input)?;
@@ -204,6 +214,14 @@ ops! {
         }
         /// The negative log-likelihood: of log-probabilities `[batch, classes, ..]` (or `[classes]`), those of the target
         /// classes with their sign changed.
+        ///
+        /// Targets equal to `ignore_index` do not count; the mean is weighted by `weight`. `reduction` is "mean", "sum"
+        /// or "none". A class number out of range is an `AxisError`.
+        ///
+        /// ```python
+        /// >>> F.nll_loss(tf.tensor([[-0.5, -1.0], [-2.0, -0.25]]), tf.tensor([0, 1]))
+        /// tensor(0.3750)
+        /// ```
         pub fn nll_loss(input: &Tensor, target: &Tensor, weight: Option<&Tensor> = None::<&Tensor>, size_average: Option<bool> = None::<bool>, ignore_index: i64 = -100, reduce: Option<bool> = None::<bool>, reduction: &str = "mean") -> Tensor {
             let reduction = Reduction::of("nll_loss", reduction, size_average, reduce)?;
             check_floats("nll_loss", input)?;
@@ -211,6 +229,16 @@ ops! {
             reduced_nll(&losses, &shares, reduction)
         }
         /// The square of the difference.
+        ///
+        /// `reduction` is "mean", "sum" or "none". With `weight`, which multiplies, the mean is divided by the sum of
+        /// the weights.
+        ///
+        /// ```python
+        /// >>> F.mse_loss(tf.tensor([1.0, 2.0]), tf.tensor([1.0, 4.0]))
+        /// tensor(2.)
+        /// >>> F.mse_loss(tf.tensor([1.0, 2.0]), tf.tensor([1.0, 4.0]), reduction="none")
+        /// tensor([0., 4.])
+        /// ```
         pub fn mse_loss(input: &Tensor, target: &Tensor, size_average: Option<bool> = None::<bool>, reduce: Option<bool> = None::<bool>, reduction: &str = "mean", weight: Option<&Tensor> = None::<&Tensor>) -> Tensor {
             pointwise("mse_loss", input, target)?;
             let difference = input.sub(target)?;
@@ -218,6 +246,14 @@ ops! {
             Reduction::of("mse_loss", reduction, size_average, reduce)?.weighted(&losses, weight)
         }
         /// The size of the difference.
+        ///
+        /// `reduction` is "mean", "sum" or "none". With `weight`, which multiplies, the mean is divided by the sum of
+        /// the weights.
+        ///
+        /// ```python
+        /// >>> F.l1_loss(tf.tensor([1.0, 2.0]), tf.tensor([1.0, 4.0]))
+        /// tensor(1.)
+        /// ```
         pub fn l1_loss(input: &Tensor, target: &Tensor, size_average: Option<bool> = None::<bool>, reduce: Option<bool> = None::<bool>, reduction: &str = "mean", weight: Option<&Tensor> = None::<&Tensor>) -> Tensor {
             pointwise("l1_loss", input, target)?;
             let losses = input.sub(target)?.abs()?;
@@ -225,6 +261,14 @@ ops! {
         }
         /// The cross-entropy of `sigmoid(input)` against probabilities of one shape, exact for large logits; `pos_weight`
         /// multiplies the loss of positives.
+        ///
+        /// `weight` multiplies the losses. `reduction` is "mean", "sum" or "none". A target of another shape is a
+        /// `ShapeError`.
+        ///
+        /// ```python
+        /// >>> F.binary_cross_entropy_with_logits(tf.tensor([0.0, 2.0]), tf.tensor([1.0, 1.0]))
+        /// tensor(0.4100)
+        /// ```
         pub fn binary_cross_entropy_with_logits(input: &Tensor, target: &Tensor, weight: Option<&Tensor> = None::<&Tensor>, size_average: Option<bool> = None::<bool>, reduce: Option<bool> = None::<bool>, reduction: &str = "mean", pos_weight: Option<&Tensor> = None::<&Tensor>) -> Tensor {
             if input.shape() != target.shape() {
                 let what = "the target must have the shape of the input";

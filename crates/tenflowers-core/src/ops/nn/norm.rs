@@ -126,6 +126,14 @@ ops! {
     [nn] {
         /// Each slice over the last dimensions, of shape `normalized_shape`, with mean 0 and variance 1, times `weight` plus
         /// `bias` (Ba et al., 2016).
+        ///
+        /// `weight` and `bias` have the shape `normalized_shape`; an input that does not end in it is a `ShapeError`.
+        ///
+        /// ```python
+        /// >>> F.layer_norm(tf.tensor([[1.0, 3.0], [10.0, 20.0]]), (2,))
+        /// tensor([[-1.0000,  1.0000],
+        ///         [-1.0000,  1.0000]])
+        /// ```
         pub fn layer_norm(input: &Tensor, normalized_shape: &[i64], weight: Option<&Tensor> = None::<&Tensor>, bias: Option<&Tensor> = None::<&Tensor>, eps: f64 = 1e-5) -> Tensor {
             check_float("layer_norm", input)?;
             let shape = crate::layout::shape_of("layer_norm", normalized_shape)?;
@@ -148,6 +156,16 @@ ops! {
         /// Each channel (dimension 1) with mean 0 and variance 1 over the batch and the other dimensions, or by the running
         /// statistics unless `training`, times `weight` plus `bias` (Ioffe and Szegedy, 2015). In training the running
         /// statistics, where given, move by `momentum` towards the batch's, in place.
+        ///
+        /// All four of the running statistics, `weight` and `bias` have the shape `[channels]`.
+        ///
+        /// ```python
+        /// >>> F.batch_norm(tf.tensor([[1.0, 10.0], [3.0, 20.0]]), None, None, training=True)
+        /// tensor([[-1.0000, -1.0000],
+        ///         [ 1.0000,  1.0000]])
+        /// >>> F.batch_norm(tf.tensor([[1.0, 10.0]]), tf.zeros(2), tf.ones(2))
+        /// tensor([[ 1.0000, 10.0000]])
+        /// ```
         pub fn batch_norm(input: &Tensor, running_mean: Option<&Tensor>, running_var: Option<&Tensor>, weight: Option<&Tensor> = None::<&Tensor>, bias: Option<&Tensor> = None::<&Tensor>, training: bool = false, momentum: f64 = 0.1, eps: f64 = 1e-5) -> Tensor {
             check_float("batch_norm", input)?;
             if input.numel() == 0 {

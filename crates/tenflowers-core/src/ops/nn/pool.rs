@@ -167,6 +167,17 @@ ops! {
     [nn] {
         /// The largest element of each window of planes `[batch, channels, height, width]`; with `return_indices` also where
         /// in its plane it is.
+        ///
+        /// The batch may be left out; the stride is the kernel's size unless given, the padding at most half of it.
+        ///
+        /// ```python
+        /// >>> F.max_pool2d(tf.arange(16.0).view(1, 4, 4), 2)
+        /// tensor([[[ 5.,  7.],
+        ///          [13., 15.]]])
+        /// >>> F.max_pool2d(tf.arange(16.0).view(1, 4, 4), 2, return_indices=True)[1]
+        /// tensor([[[ 5,  7],
+        ///          [13, 15]]])
+        /// ```
         pub fn max_pool2d(input: &Tensor, kernel_size: &[i64], stride: Option<&[i64]> = None::<&[i64]>, padding: &[i64] = &[0i64] as &[i64], dilation: &[i64] = &[1i64] as &[i64], ceil_mode: bool = false, return_indices: bool = false) -> Value {
             let windows = Windows { kernel: kernel_size, stride, padding, dilation, ceil: ceil_mode };
             let (sizes, x) = planes("max_pool2d", input, &windows)?;
@@ -176,6 +187,14 @@ ops! {
         }
         /// The mean of each window of planes `[batch, channels, height, width]`; the padding counts unless
         /// `count_include_pad` is false, and `divisor_override` is divided by instead.
+        ///
+        /// The batch may be left out; the stride is the kernel's size unless given, the padding at most half of it.
+        ///
+        /// ```python
+        /// >>> F.avg_pool2d(tf.arange(16.0).view(1, 4, 4), 2)
+        /// tensor([[[ 2.5000,  4.5000],
+        ///          [10.5000, 12.5000]]])
+        /// ```
         pub fn avg_pool2d(input: &Tensor, kernel_size: &[i64], stride: Option<&[i64]> = None::<&[i64]>, padding: &[i64] = &[0i64] as &[i64], ceil_mode: bool = false, count_include_pad: bool = true, divisor_override: Option<i64> = None::<i64>) -> Tensor {
             let windows = Windows { kernel: kernel_size, stride, padding, dilation: &[1], ceil: ceil_mode };
             let (sizes, x) = planes("avg_pool2d", input, &windows)?;

@@ -153,12 +153,27 @@ fn rows_of(op: &'static str, input: &Tensor, dim: Option<i64>, dtype: Option<DTy
 ops! {
     [tf method nn] {
         /// `exp(input)` along `dim`, divided by its sum there.
+        ///
+        /// Integers need a floating point `dtype`, which the input is converted to first.
+        ///
+        /// ```python
+        /// >>> tf.softmax(tf.tensor([[0.0, 1.0], [5.0, 5.0]]), dim=1)
+        /// tensor([[0.2689, 0.7311],
+        ///         [0.5000, 0.5000]])
+        /// ```
         pub fn softmax(input: &Tensor, dim: Option<i64> = None::<i64>, _stacklevel: i64 = 3, dtype: Option<DType> = None::<DType>) -> Tensor {
             // Where in a call stack a warning would point that is not given here.
             let _ = _stacklevel;
             rows_of("softmax", input, dim, dtype, false)
         }
         /// The logarithm of `softmax`, exact where that is close to 0.
+        ///
+        /// Integers need a floating point `dtype`, which the input is converted to first.
+        ///
+        /// ```python
+        /// >>> tf.log_softmax(tf.tensor([0.0, 1.0]), dim=0)
+        /// tensor([-1.3133, -0.3133])
+        /// ```
         pub fn log_softmax(input: &Tensor, dim: Option<i64> = None::<i64>, _stacklevel: i64 = 3, dtype: Option<DType> = None::<DType>) -> Tensor {
             let _ = _stacklevel;
             rows_of("log_softmax", input, dim, dtype, true)
