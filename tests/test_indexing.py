@@ -243,3 +243,14 @@ def test_adding_at_one_position_twice() -> None:
     assert x.tolist() == [1.0, 0.0, 1.0]
     x.index_put_((tf.tensor([0, 0, 2]),), tf.ones(3), accumulate=True)
     assert x.tolist() == [3.0, 0.0, 2.0]
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "int64"])
+def test_gather_of_no_index(dtype: str) -> None:
+    """An index without elements picks nothing, also where it has other dimensions than the tensor."""
+    x = tf.ones(3, 4, requires_grad=True)
+    for shape in ((0,), (0, 2), (2, 0, 5)):
+        y = tf.gather(x, 0, tf.zeros(shape, dtype=getattr(tf, dtype)))
+        assert tuple(y.shape) == shape
+    y.sum().backward()
+    assert x.grad.tolist() == [[0.0] * 4] * 3

@@ -174,6 +174,11 @@ ops! {
             }
             let dim = axis("gather", dim, input.rank())?;
             let index = &checked_index("gather", input, index, dim)?;
+            // No index picks nothing, whatever its number of dimensions.
+            if index.numel() == 0 {
+                let flat = |t: &Tensor| crate::ops::reshape_to(t, &[t.numel()]);
+                return crate::ops::reshape_to(&super::index_by(&flat(input)?, &[Some(flat(index)?)])?, index.shape());
+            }
             if input.rank() == 0 || index.rank() == 0 {
                 let lift = |t: &Tensor| crate::ops::reshape_to(t, &[t.numel()]);
                 let out = apply(&Gather(0), &[&lift(input)?, &lift(index)?])?;
