@@ -580,6 +580,8 @@ fn nested<'py>(py: Python<'py>, shape: &[usize], rest: &mut std::vec::IntoIter<S
     let Some((&n, inner)) = shape.split_first() else {
         return scalar_object(py, rest.next().unwrap_or(Scalar::ZERO));
     };
+    // Empty tensors may have any number of rows, more than lists fit memory.
+    tenflowers_core::cpu::vec_for::<[usize; 8]>(n).or_raise()?;
     let items = (0..n).map(|_| nested(py, inner, rest)).collect::<PyResult<Vec<_>>>()?;
     Ok(PyList::new(py, items)?.into_any())
 }

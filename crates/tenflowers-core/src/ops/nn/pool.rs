@@ -151,6 +151,8 @@ fn planes(op: &'static str, input: &Tensor, w: &Windows) -> Result<(Pool2d, Tens
             output[d] -= 1;
         }
     }
+    // Taps beyond the padded plane meet nothing in any window.
+    let kernel = [0, 1].map(|d| kernel[d].min((size[d] + 2 * padding[d]).div_ceil(dilation[d])));
     let count = input.shape()[..rank - 2].iter().product();
     let sizes = Pool2d { planes: count, input: size, kernel, stride, padding, dilation, output };
     Ok((sizes, reshape_to(input, &[count, size[0], size[1]])?))
