@@ -147,6 +147,7 @@ def main() -> None:
         op, given = table[rng.choice(keys)]
         dtype = rng.choice(NAMES)
         sample = rng.choice(given)
+        problem = ""
         try:
             args, kwargs = arguments(rng, op, sample, dtype)
             call = caller(op, sample)
@@ -154,9 +155,10 @@ def main() -> None:
             print(op.id, "in place" if in_place else "", show(args), show(tuple(kwargs.items())), flush=True)
             use(getattr(args[0], f"{op.name}_")(*args[1:], **kwargs) if in_place else call(*args, **kwargs))
         except Exception as error:
-            # A panic that the front end caught is an Exception too, but one that nobody asked for.
-            assert "internal error" not in str(error), "a panic inside the extension"
+            problem = str(error)
             refused += 1
+        # A panic that the front end caught is an Exception too, but one that nobody asked for.
+        assert "internal error" not in problem, "a panic inside the extension"
         assert (tf.ones(3) * 2).sum().item() == 6.0, "the process is of no use any more"
         assert tf.is_grad_enabled()
     assert refused < calls, "nothing was ever accepted"
