@@ -133,7 +133,7 @@ unsafe fn kernel<'a>(op: &dyn Op, inputs: &[&'a Tensor], outs: &'a [Tensor]) -> 
 }
 
 fn view(op: &dyn Op, parent: &Tensor, layout: Layout, dtype: DType) -> Tensor {
-    let tracked = grad::is_enabled() && parent.view().is_none_or(|v| v.tracked);
+    let tracked = grad::is_enabled() && parent.view_of().is_none_or(|v| v.tracked);
     let data = Data { storage: parent.storage().clone(), layout, dtype };
     let view = ViewOf { parent: parent.clone(), base: parent.base().clone(), op: op.share(), tracked };
     Tensor::of(data, Some(view))
@@ -197,7 +197,7 @@ fn write_to(op: &dyn Op, inputs: &[&Tensor], target: &Tensor) -> Result<Tensor> 
         if [base, target].iter().any(|t| t.requires_grad() && t.is_leaf()) {
             return error("a leaf that requires grad is changed in place; use no_grad");
         }
-        if (recording || base.requires_grad()) && target.view().is_some_and(|v| !v.tracked) {
+        if (recording || base.requires_grad()) && target.view_of().is_some_and(|v| !v.tracked) {
             return error("a view made under no_grad is changed in place where gradients are recorded");
         }
     }
@@ -239,7 +239,7 @@ fn write_to(op: &dyn Op, inputs: &[&Tensor], target: &Tensor) -> Result<Tensor> 
             Slot::Input(i) => Saved::new(*slot, inputs[i as usize], edges[i as usize].clone()),
             Slot::Output(_) => Saved::new(*slot, base, None),
         }));
-        let op = if target.view().is_some() { CopySlices::new(op, target).share() } else { op.share() };
+        let op = if target.view_of().is_some() { CopySlices::new(op, target).share() } else { op.share() };
         let node = Node::new(op, edges, saved, smallvec![base.meta()]);
         base.retain_from(history.as_ref(), &node);
         **history = Some(History { node, output: 0, of: 0 });

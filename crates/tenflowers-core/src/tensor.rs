@@ -287,12 +287,9 @@ impl<K: Kind> Tensor<K> {
     pub fn view_of(&self) -> Option<&ViewOf> {
         self.inner.view.as_deref()
     }
-    pub(crate) fn view(&self) -> Option<&ViewOf> {
-        self.inner.view.as_deref()
-    }
     /// The tensor that this is a view of, or itself.
     pub fn base(&self) -> &Tensor {
-        self.view().map_or(self.erase(), |v| &v.base)
+        self.view_of().map_or(self.erase(), |v| &v.base)
     }
     pub fn grad_meta(&self) -> Option<&GradMeta> {
         self.inner.grad.get().map(|b| &**b)

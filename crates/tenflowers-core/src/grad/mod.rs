@@ -83,7 +83,7 @@ impl GradMeta {
 impl Tensor {
     /// The view record of a view whose history is its base's, not its own.
     fn derived(&self) -> Option<&ViewOf> {
-        self.view().filter(|v| v.tracked && v.base.requires_grad())
+        self.view_of().filter(|v| v.tracked && v.base.requires_grad())
     }
     fn own_flag(&self) -> bool {
         self.grad_meta().is_some_and(|m| m.requires_grad.load(Ordering::Relaxed))
@@ -233,7 +233,7 @@ impl Tensor {
         let mut stale: SmallVec<[&Tensor; 2]> = smallvec![];
         let mut at = self;
         let mut edge = loop {
-            let Some(view) = at.view() else { break base.clone() };
+            let Some(view) = at.view_of() else { break base.clone() };
             if let Some(edge) = fresh(at) {
                 break edge;
             }
@@ -241,7 +241,7 @@ impl Tensor {
             at = &view.parent;
         };
         while let Some(t) = stale.pop() {
-            let view = t.view()?;
+            let view = t.view_of()?;
             let node = Node::new(view.op.clone(), smallvec![Some(edge)], vec![], smallvec![t.meta()]);
             let before = t.grad_meta().and_then(|m| m.history().clone());
             t.retain_from(before.as_ref(), &node);

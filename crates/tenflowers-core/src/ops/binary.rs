@@ -366,17 +366,10 @@ fn chosen(g: &Tensor, x: &Kept, y: &Kept) -> Result<Tensor> {
 }
 
 /// `alpha * other`, before it is added; checks that the result's dtype has room for `alpha`.
-fn scaled<'a>(
-    op: &'static str,
-    input: Operand,
-    other: Operand<'a>,
-    alpha: Scalar,
-    dtype: DType,
-) -> Result<ScaledOperand<'a>> {
+fn scaled<'a>(op: &'static str, other: Operand<'a>, alpha: Scalar, dtype: DType) -> Result<ScaledOperand<'a>> {
     if alpha == Scalar::Int(1) {
         return Ok(ScaledOperand::Same(other));
     }
-    let _ = input;
     if !keeps(dtype, alpha) {
         return Err(TensorError::argument(
             op,
@@ -436,7 +429,7 @@ ops! {
                 return binary(&ADD, input, other, target);
             }
             let dtype = result_type(&[input, other])?;
-            let other = scaled("add", input, other, alpha, dtype)?;
+            let other = scaled("add", other, alpha, dtype)?;
             binary(&ADD, input, other.operand(), target)
         }
         /// `input - alpha * other`, broadcast.
@@ -453,7 +446,7 @@ ops! {
                 return binary(&SUB, input, other, target);
             }
             let dtype = result_type(&[input, other])?;
-            let other = scaled("sub", input, other, alpha, dtype)?;
+            let other = scaled("sub", other, alpha, dtype)?;
             binary(&SUB, input, other.operand(), target)
         }
         /// `input * other`, broadcast.

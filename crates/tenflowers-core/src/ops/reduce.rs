@@ -139,7 +139,8 @@ impl Op for Reduce {
     }
     fn keep(&self, _: &[bool]) -> Keep {
         match self.how {
-            How::Prod | How::Max | How::Min => smallvec![Slot::Input(0), Slot::Output(0)],
+            How::Prod => smallvec![Slot::Input(0)],
+            How::Max | How::Min => smallvec![Slot::Input(0), Slot::Output(0)],
             _ => smallvec![],
         }
     }
@@ -147,7 +148,7 @@ impl Op for Reduce {
         let (g, shape) = (back.grad()?, back.shape(0));
         Ok(smallvec![Some(match self.how {
             How::Sum(scale) => expand_to(&if scale == 1.0 { g.clone() } else { g.mul(scale)? }, shape)?,
-            How::Prod => prod_vjp(g, back.input(0)?, back.output(0)?, &self.dims)?,
+            How::Prod => prod_vjp(g, back.input(0)?, &self.dims)?,
             // Equal extremes share the gradient.
             How::Max | How::Min => {
                 let hit = to_dtype(&super::eq(back.input(0)?.into(), back.output(0)?.into())?, g.dtype())?;
@@ -160,8 +161,7 @@ impl Op for Reduce {
 }
 
 /// For each element the product of all others, by products from both ends, so that zeros do no harm.
-fn prod_vjp(g: &Tensor, x: &Tensor, out: &Tensor, dims: &[usize]) -> Result<Tensor> {
-    let _ = out;
+fn prod_vjp(g: &Tensor, x: &Tensor, dims: &[usize]) -> Result<Tensor> {
     let rank = x.rank();
     let kept: Vec<usize> = (0..rank).filter(|d| !dims.contains(d)).collect();
     let order: Vec<usize> = kept.iter().chain(dims).copied().collect();
