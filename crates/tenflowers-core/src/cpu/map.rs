@@ -225,7 +225,7 @@ pub fn map<T: Element, U: Element, const N: usize>(
         if const { wide::<T>() } {
             vectorize(
                 #[inline(always)]
-                || run!(),
+                |_| run!(),
             );
         } else {
             run!();

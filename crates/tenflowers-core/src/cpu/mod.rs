@@ -4,6 +4,7 @@ pub mod cast;
 pub mod conv;
 pub mod gemm;
 pub mod map;
+pub mod math;
 pub mod movement;
 pub mod number;
 pub mod philox;

@@ -255,7 +255,7 @@ fn fill<T: Copy, const PER: usize>(
         let (now, later) = blocks.split_at_mut(run);
         vectorize(
             #[inline(always)]
-            || same_upper_words(key, counter, now, make),
+            |_| same_upper_words(key, counter, now, make),
         );
         counter = counter.wrapping_add(run as u128);
         blocks = later;

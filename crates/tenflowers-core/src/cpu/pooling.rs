@@ -79,7 +79,7 @@ impl Pool2d {
             let columns = self.output[1];
             vectorize(
                 #[inline(always)]
-                || {
+                |_| {
                     for (row, (values, indices)) in
                         rows.zip(values.chunks_exact_mut(columns).zip(indices.chunks_exact_mut(columns)))
                     {
@@ -144,7 +144,7 @@ impl Pool2d {
             let y = unsafe { y.part(out) };
             vectorize(
                 #[inline(always)]
-                || {
+                |_| {
                     for (row, y) in rows.zip(y.chunks_exact_mut(self.output[1])) {
                         let (plane, row) = (self.plane(x, row), row % self.output[0]);
                         y.fill(T::ZERO);

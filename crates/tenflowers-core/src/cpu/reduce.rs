@@ -123,7 +123,7 @@ impl<A: Copy + Send + Sync, S, M: Fn(A, A) -> A + Sync> Fold<A, S, M> {
                     if const { map::wide::<T>() } {
                         vectorize(
                             #[inline(always)]
-                            || add!(),
+                            |_| add!(),
                         );
                     } else {
                         add!();
@@ -171,7 +171,7 @@ impl<A: Copy + Send + Sync, S, M: Fn(A, A) -> A + Sync> Fold<A, S, M> {
             if const { map::wide::<T>() } {
                 vectorize(
                     #[inline(always)]
-                    || add!(),
+                    |_| add!(),
                 );
             } else {
                 add!();

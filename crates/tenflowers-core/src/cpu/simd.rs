@@ -85,13 +85,29 @@ pub fn isa() -> Isa {
     *ISA.get_or_init(|| forced().unwrap_or_else(|_| best()))
 }
 
+/// What the code inside a call of [`vectorize`] is compiled for: constants, once it is inlined there.
+///
+/// The functions of `math` are its methods.
+#[derive(Clone, Copy, Debug)]
+pub struct Lanes {
+    fused: bool,
+}
+
+impl Lanes {
+    /// `a * b + c`, in one rounding where the machine has an instruction for it: elsewhere `mul_add` is a slow library call.
+    #[inline(always)]
+    pub fn fma<T: num_traits::Float>(self, a: T, b: T, c: T) -> T {
+        if self.fused { a.mul_add(b, c) } else { a * b + c }
+    }
+}
+
 /// Runs `f` compiled with the instructions of [`isa`].
 ///
 /// Only what is inlined into `f` is compiled with them, so `f` is a closure marked `#[inline(always)]`, and so is all
-/// that it calls: `vectorize(#[inline(always)] || kernel(x, y))`. Without the mark LLVM leaves a large closure outside.
-/// Enter once a chunk of work, never once an element.
+/// that it calls: `vectorize(#[inline(always)] |lanes| kernel(lanes, x, y))`. Without the mark LLVM leaves a large closure
+/// outside. Enter once a chunk of work, never once an element.
 #[inline]
-pub fn vectorize<R>(f: impl FnOnce() -> R) -> R {
+pub fn vectorize<R>(f: impl FnOnce(Lanes) -> R) -> R {
     match isa() {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: `isa` names only what this machine has.
@@ -99,26 +115,20 @@ pub fn vectorize<R>(f: impl FnOnce() -> R) -> R {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
         Isa::Avx2 => unsafe { with_avx2(f) },
-        _ => f(),
+        _ => f(Lanes { fused: cfg!(target_arch = "aarch64") }),
     }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512cd,avx2,fma,f16c,bmi1,bmi2,lzcnt,popcnt")]
-fn with_avx512<R>(f: impl FnOnce() -> R) -> R {
-    f()
+fn with_avx512<R>(f: impl FnOnce(Lanes) -> R) -> R {
+    f(Lanes { fused: true })
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma,f16c,bmi1,bmi2,lzcnt,popcnt")]
-fn with_avx2<R>(f: impl FnOnce() -> R) -> R {
-    f()
-}
-
-/// Whether [`vectorize`]d code has a fused multiply-add instruction: without one, `mul_add` is a slow library call.
-#[inline]
-pub fn has_fma() -> bool {
-    cfg!(target_arch = "aarch64") || isa() != Isa::Portable
+fn with_avx2<R>(f: impl FnOnce(Lanes) -> R) -> R {
+    f(Lanes { fused: true })
 }
 
 #[cfg(test)]
@@ -154,7 +164,7 @@ pub(crate) mod tests {
             let mut y = vec![1.0; 1000];
             vectorize(
                 #[inline(always)]
-                || saxpy(2.0, &x, &mut y),
+                |_| saxpy(2.0, &x, &mut y),
             );
             assert!(y.iter().enumerate().all(|(i, y)| *y == 2.0 * i as f32 + 1.0));
         });

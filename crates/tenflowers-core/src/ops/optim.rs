@@ -117,7 +117,7 @@ impl Step {
             let mut parts: Vec<&mut [T]> = places.iter().map(part).collect();
             vectorize(
                 #[inline(always)]
-                || rule(&g[range.clone()], &mut parts),
+                |_| rule(&g[range.clone()], &mut parts),
             );
         })
     }

@@ -48,7 +48,7 @@ pub(crate) unsafe fn product<T: Product>(
                     // SAFETY: the caller's word; the scratch has room for the block.
                     simd::vectorize(
                         #[inline(always)]
-                        || unsafe { block(&shared, first, dims, packed.ptr(), add) },
+                        |_| unsafe { block(&shared, first, dims, packed.ptr(), add) },
                     );
                 }
             }

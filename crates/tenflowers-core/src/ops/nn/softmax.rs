@@ -84,7 +84,7 @@ impl Softmax {
                             }
                             vectorize(
                                 #[inline(always)]
-                                || T::run(&mut row, self.log),
+                                |_| T::run(&mut row, self.log),
                             );
                             for (k, &value) in row.iter().enumerate() {
                                 // SAFETY: as above.
