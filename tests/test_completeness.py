@@ -54,7 +54,7 @@ MODULE = {
     "files": "save load",
     "questions": "is_tensor is_floating_point is_complex numel equal allclose",
     "settings": "get_num_threads set_num_threads set_printoptions",
-    "memory": "memory_stats reset_peak_memory_stats set_memory_budget",
+    "memory": "empty_cache memory_stats reset_peak_memory_stats set_memory_budget",
 }
 TENSOR = {
     "shape": "dim ndimension numel nelement size stride storage_offset is_contiguous element_size",

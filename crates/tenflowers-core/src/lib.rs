@@ -23,7 +23,7 @@ pub mod storage;
 pub mod tensor;
 pub mod typed;
 
-pub use cpu::alloc::{MemoryStats, memory_stats, reset_peak, set_memory_budget};
+pub use cpu::alloc::{MemoryStats, empty_cache, memory_stats, reset_peak, set_memory_budget};
 pub use cpu::pool::{num_threads, set_num_threads};
 pub use device::Device;
 pub use dtype::{C32, C64, Category, DType, Dyn, Element, Kind, Scalar, default_dtype, set_default_dtype};

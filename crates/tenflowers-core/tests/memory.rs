@@ -1,5 +1,7 @@
 //! The allocator: what it counts, and that too much is an error. One test, since the counters are the process's.
-use tenflowers_core::{DType, Scalar, Tensor, TensorError, memory_stats, ops, reset_peak, set_memory_budget};
+use tenflowers_core::{
+    DType, Scalar, Tensor, TensorError, empty_cache, memory_stats, ops, reset_peak, set_memory_budget,
+};
 
 fn zeros(shape: &[usize]) -> tenflowers_core::Result<Tensor> {
     ops::full_of(shape, Scalar::ZERO, DType::F32)
@@ -45,4 +47,50 @@ fn counters_and_budget() {
     assert_eq!(memory_stats().live, live + 800);
     set_memory_budget(before.budget);
     assert!(small.add(1.0).is_ok());
+
+    caches();
+}
+
+/// What was dropped serves the next tensor of its size, within bounds.
+fn caches() {
+    empty_cache();
+    assert_eq!(memory_stats().cached, 0);
+    drop(zeros(&[1 << 20]).unwrap());
+    assert_eq!(memory_stats().cached, 4 << 20);
+    // A little smaller is the same class; what lay there does not show in zeros.
+    let ones = ops::full_of(&[(1 << 20) - 100], Scalar::ONE, DType::F32).unwrap();
+    assert_eq!(memory_stats().cached, 0);
+    drop(ones);
+    let again = zeros(&[1 << 20]).unwrap();
+    assert_eq!(memory_stats().cached, 0);
+    assert!(again.clone().typed::<f32>().unwrap().to_vec().unwrap().iter().all(|&x| x == 0.0));
+    drop(again);
+    // In use and kept together stay within a quarter more than the most that was ever in use, and 64 MB.
+    for i in 1..200 {
+        drop(zeros(&[i << 16]).unwrap());
+        let stats = memory_stats();
+        assert!(stats.live + stats.cached <= (200 << 18) / 4 * 5 + (65 << 20), "{stats:?}");
+    }
+    // A budget holds for both.
+    let budget = memory_stats().budget;
+    let live = memory_stats().live;
+    set_memory_budget(live + (8 << 20));
+    assert!(memory_stats().cached <= 8 << 20);
+    let t = zeros(&[1 << 20]).unwrap();
+    drop(zeros(&[1 << 19]).unwrap());
+    let stats = memory_stats();
+    assert!(stats.live + stats.cached <= live + (8 << 20), "{stats:?}");
+    drop(t);
+    set_memory_budget(budget);
+    empty_cache();
+    // Threads come and go, and leave what they had to each other.
+    std::thread::scope(|s| {
+        for _ in 0..4 {
+            s.spawn(|| (0..200).for_each(|i| drop(zeros(&[(i % 7 + 1) << 15]).unwrap())));
+        }
+    });
+    let stats = memory_stats();
+    assert!(stats.cached > 0 && stats.live == live, "{stats:?}");
+    empty_cache();
+    assert_eq!(memory_stats().cached, 0);
 }

@@ -58,15 +58,23 @@ pub fn set_num_threads(threads: i64) -> PyResult<()> {
     tenflowers_core::set_num_threads(n).map_err(errors::to_py)
 }
 
-/// The bytes of tensors: in use now (`live`), at most so far (`peak`), and allowed (`budget`).
+/// The bytes of tensors: in use now (`live`), at most so far (`peak`), allowed (`budget`), and kept for later tensors
+/// (`cached`).
 #[pyfunction]
 pub fn memory_stats(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     let stats = tenflowers_core::memory_stats();
     let dict = PyDict::new(py);
-    for (name, bytes) in [("live", stats.live), ("peak", stats.peak), ("budget", stats.budget)] {
+    let sizes = [("live", stats.live), ("peak", stats.peak), ("budget", stats.budget), ("cached", stats.cached)];
+    for (name, bytes) in sizes {
         dict.set_item(name, bytes)?;
     }
     Ok(dict)
+}
+
+/// Gives the memory that is kept for later tensors back to the system.
+#[pyfunction]
+pub fn empty_cache() {
+    tenflowers_core::empty_cache();
 }
 
 /// Sets the most bytes that tensors may take together; more is an `OutOfMemoryError`.

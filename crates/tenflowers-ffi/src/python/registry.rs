@@ -331,6 +331,7 @@ const PUBLIC: &[&str] = &[
     "device",
     "double",
     "dtype",
+    "empty_cache",
     "float",
     "float16",
     "float32",
