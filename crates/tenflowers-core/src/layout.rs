@@ -140,7 +140,7 @@ impl Layout {
     }
     /// The strides that show the same elements in the same order under another shape, where such strides exist.
     pub fn reshaped(&self, shape: &[usize]) -> Option<Layout> {
-        if self.shape.contains(&0) {
+        if self.is_contiguous() {
             return Some(Layout { offset: self.offset, ..Layout::contiguous(shape) });
         }
         // Runs of old dimensions that lie as one are matched with new dimensions of the same size, from the last on.

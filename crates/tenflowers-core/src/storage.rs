@@ -31,7 +31,8 @@ enum Memory {
 /// The most bytes that lie in the storage itself.
 const SMALL: usize = 64;
 
-#[repr(align(16))]
+/// Aligned as the largest element is; more would take the allocator's slow path.
+#[repr(align(8))]
 struct Small(UnsafeCell<[MaybeUninit<u8>; SMALL]>);
 
 // SAFETY: the memory is reached under the lock only; for foreign memory, whoever handed it over keeps the order.

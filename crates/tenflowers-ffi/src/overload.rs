@@ -178,7 +178,11 @@ fn bind<A: Arguments>(
 
 #[inline]
 fn put(values: &mut Values, at: usize, value: Value) {
-    if values.len() <= at {
+    // In order, as arguments mostly come.
+    if values.len() == at {
+        return values.push(Some(value));
+    }
+    if values.len() < at {
         values.resize_with(at + 1, || None);
     }
     values[at] = Some(value);

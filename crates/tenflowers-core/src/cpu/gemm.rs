@@ -43,24 +43,29 @@ pub trait Product: sealed::Kernel + Number {
 }
 
 mod sealed {
-    use super::Mat;
+    use super::{Mat, Onto};
     use crate::error::Result;
 
     /// The kernel of an element type.
     pub trait Kernel: Copy + Send + Sync + 'static {
         /// # Safety
         /// As `gemm`, with no dimension of 0.
-        unsafe fn product(dims: [usize; 3], a: Mat<Self>, b: Mat<Self>, c: (*mut Self, usize), add: bool)
-        -> Result<()>;
+        unsafe fn product(
+            dims: [usize; 3],
+            a: Mat<Self>,
+            b: Mat<Self>,
+            c: (*mut Self, usize),
+            onto: Onto<Self>,
+        ) -> Result<()>;
     }
 }
 
 macro_rules! product {
     ($kernel:ident, $($t:ty)+, $zero:expr) => {$(
         impl sealed::Kernel for $t {
-            unsafe fn product(dims: [usize; 3], a: Mat<$t>, b: Mat<$t>, c: (*mut $t, usize), add: bool) -> Result<()> {
+            unsafe fn product(dims: [usize; 3], a: Mat<$t>, b: Mat<$t>, c: (*mut $t, usize), onto: Onto<$t>) -> Result<()> {
                 // SAFETY: the caller's word.
-                unsafe { $kernel::product(dims, a, b, c, add) }
+                unsafe { $kernel::product(dims, a, b, c, onto) }
             }
         }
         impl Product for $t {
@@ -72,8 +77,32 @@ product!(blocked, f32 f64, 0.0);
 product!(plain, Complex<f32> Complex<f64>, Complex::new(0.0, 0.0));
 product!(plain, i8 i16 i32 i64 u8 u16 u32 u64, 0);
 
+/// What a product is added to: the first element of D, and how far its rows are apart, which are as long as those of C.
+/// D may be C itself, or one row (0 apart), such as the biases of a layer.
+pub type Onto<T> = Option<(*const T, usize)>;
+
 /// C = A B, or C += A B if `accumulate`, for A of `m x k` and B of `k x n`; C is `m x n` with contiguous rows `ldc`
 /// apart.
+///
+/// # Errors
+/// As [`gemm_onto`].
+///
+/// # Safety
+/// As [`gemm_onto`]; C is initialised if `accumulate`.
+pub unsafe fn gemm<T: Product>(
+    dims: [usize; 3],
+    a: Mat<T>,
+    b: Mat<T>,
+    c: *mut T,
+    ldc: usize,
+    accumulate: bool,
+) -> Result<()> {
+    let onto = if accumulate { Some((c.cast_const(), ldc)) } else { None };
+    // SAFETY: the caller's word.
+    unsafe { gemm_onto(dims, a, b, onto, c, ldc) }
+}
+
+/// C = A B + D, for A of `m x k` and B of `k x n`; C is `m x n` with contiguous rows `ldc` apart.
 ///
 /// With `k == 0` the product is zeros. Parallel inside when that pays.
 ///
@@ -81,30 +110,44 @@ product!(plain, i8 i16 i32 i64 u8 u16 u32 u64, 0);
 /// `OutOfMemory` where there is no room to pack, `Interrupted` when the user asked to stop; C then holds anything.
 ///
 /// # Safety
-/// A and B can be read at all their elements, C can be written at all of its own (`ldc >= n` unless `m < 2`), which are
-/// initialised if `accumulate`; C overlaps neither A nor B.
-pub unsafe fn gemm<T: Product>(
+/// A, B and D can be read at all their elements, C can be written at all of its own (`ldc >= n` unless `m < 2`); C overlaps
+/// neither A nor B, nor D but where it is the same.
+pub unsafe fn gemm_onto<T: Product>(
     [m, n, k]: [usize; 3],
     a: Mat<T>,
     b: Mat<T>,
+    onto: Onto<T>,
     c: *mut T,
     ldc: usize,
-    accumulate: bool,
 ) -> Result<()> {
     if m == 0 || n == 0 {
         return Ok(());
     }
     if k == 0 {
-        for i in 0..if accumulate { 0 } else { m } {
+        for i in 0..if onto.is_some() { 0 } else { m } {
             for j in 0..n {
                 // SAFETY: an element of C.
                 unsafe { c.add(i * ldc + j).write(T::ZERO) };
             }
         }
+        // SAFETY: the caller's word.
+        unsafe { prepare([m, n], c, ldc, onto) };
         return Ok(());
     }
     // SAFETY: the caller's word.
-    unsafe { T::product([m, n, k], a, b, (c, ldc), accumulate) }
+    unsafe { T::product([m, n, k], a, b, (c, ldc), onto) }
+}
+
+/// C = D, for kernels that only add to C.
+///
+/// # Safety
+/// As [`gemm_onto`].
+unsafe fn prepare<T: Copy>([m, n]: [usize; 2], c: *mut T, ldc: usize, onto: Onto<T>) {
+    let Some((d, ldd)) = onto.filter(|&(d, _)| !std::ptr::eq(d, c)) else { return };
+    for i in 0..m {
+        // SAFETY: a row of each.
+        unsafe { std::ptr::copy_nonoverlapping(d.add(i * ldd), c.add(i * ldc), n) };
+    }
 }
 
 /// Products of one size above which the threads work on one of them together rather than on several.

@@ -117,6 +117,10 @@ pub struct Back<'a> {
 }
 
 impl Back<'_> {
+    /// The number of inputs.
+    pub fn arity(&self) -> usize {
+        self.inputs.len()
+    }
     pub fn needs(&self, input: usize) -> bool {
         self.inputs.get(input).is_some_and(Option::is_some)
     }

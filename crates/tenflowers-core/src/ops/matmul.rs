@@ -2,10 +2,10 @@
 use super::reduce::{computed, widened};
 use super::view::{expand_to, reshape_to};
 use super::{conj, transpose, unsqueeze};
-use crate::cpu::gemm::{Mat, Product, gemm_batched};
+use crate::cpu::gemm::{Mat, Product, gemm, gemm_batched};
 use crate::cpu::walk::Walk;
 use crate::cpu::{View, ViewMut};
-use crate::dtype::{C64, DType, Scalar};
+use crate::dtype::{DType, Scalar};
 use crate::error::{Result, TensorError};
 use crate::grad::{Back, Slot};
 use crate::layout::{Shape, broadcast, checked_numel};
@@ -13,6 +13,25 @@ use crate::op::{Grads, Keep, Meta, Op, apply};
 use crate::tensor::Tensor;
 use crate::{Element, ops};
 use smallvec::smallvec;
+
+/// Runs `$e` with the type that products of a dtype are computed in.
+macro_rules! product_type {
+    ($op:literal, $dtype:expr, $T:ident => $e:expr) => {
+        $crate::ops::matmul::product_type!(@match $op, $dtype, $T, $e;
+            U8 u8, U16 u16, U32 u32, U64 u64, I8 i8, I16 i16, I32 i32, I64 i64,
+            F16 f32, BF16 f32, F32 f32, F64 f64, C64 $crate::C32, C128 $crate::C64)
+    };
+    (@match $op:literal, $dtype:expr, $T:ident, $e:expr; $($name:ident $t:ty),*) => {
+        match $dtype {
+            $($crate::DType::$name => {
+                type $T = $t;
+                $e
+            })*
+            $crate::DType::Bool => Err($crate::TensorError::dtype($op, $crate::DType::Bool)),
+        }
+    };
+}
+pub(super) use product_type;
 
 /// `[.., m, k] x [.., k, n] -> [.., m, n]`; the leading dimensions agree.
 #[derive(Debug, Clone)]
@@ -32,21 +51,7 @@ impl Op for MatMul {
     }
     fn cpu(&self, inputs: &[View], outs: &mut [ViewMut]) -> Result<()> {
         let (a, b, out) = (&inputs[0], &inputs[1], &mut outs[0]);
-        match a.dtype {
-            DType::U8 => products::<u8>(a, b, out),
-            DType::U16 => products::<u16>(a, b, out),
-            DType::U32 => products::<u32>(a, b, out),
-            DType::U64 => products::<u64>(a, b, out),
-            DType::I8 => products::<i8>(a, b, out),
-            DType::I16 => products::<i16>(a, b, out),
-            DType::I32 => products::<i32>(a, b, out),
-            DType::I64 => products::<i64>(a, b, out),
-            DType::F16 | DType::BF16 | DType::F32 => products::<f32>(a, b, out),
-            DType::F64 => products::<f64>(a, b, out),
-            DType::C64 => products::<crate::C32>(a, b, out),
-            DType::C128 => products::<C64>(a, b, out),
-            DType::Bool => Err(TensorError::dtype("matmul", a.dtype)),
-        }
+        product_type!("matmul", a.dtype, T => products::<T>(a, b, out))
     }
     fn keep(&self, needs: &[bool]) -> Keep {
         let other = |i: usize| needs[i].then_some(Slot::Input(1 - i as u8));
@@ -78,6 +83,10 @@ fn products<T: Product + Element>(a: &View, b: &View, out: &mut ViewMut) -> Resu
                 let batch = rank - 2;
                 if m * n == 0 {
                     return Ok(());
+                }
+                if batch == 0 {
+                    // SAFETY: both are read within their layouts; the output is new and lies in one run.
+                    return unsafe { gemm([m, n, k], mat(a), mat(b), c, n, false) };
                 }
                 let mut offsets = vec![];
                 let walk =
@@ -116,6 +125,10 @@ fn product(op: &'static str, a: &Tensor, b: &Tensor) -> Result<Tensor> {
     if a.rank() == 0 || b.rank() == 0 {
         let what = "both need at least one dimension; use mul for a number";
         return Err(TensorError::shape(op, what, a.shape(), b.shape()));
+    }
+    if a.rank() == 2 && b.rank() == 2 {
+        inner(op, a, b, a.shape()[1], b.shape()[0])?;
+        return apply(&MatMul, &[a, b]);
     }
     let (row, column) = (a.rank() == 1, b.rank() == 1);
     let x = if row { unsqueeze(a, 0)? } else { a.clone() };

@@ -65,6 +65,11 @@ fn element(v: &Bound<'_, PyAny>) -> Option<Scalar> {
 
 /// An integer: Python's, NumPy's, or an integer tensor's one element; never a float or a bool.
 pub fn int(v: &Bound<'_, PyAny>) -> PyResult<i64> {
+    if v.is_exact_instance_of::<PyInt>()
+        && let Ok(i) = v.extract::<i64>()
+    {
+        return Ok(i);
+    }
     if v.is_instance_of::<PyBool>() {
         return Err(PyTypeError::new_err("an int is needed, not bool"));
     }

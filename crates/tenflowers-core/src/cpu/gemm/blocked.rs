@@ -1,11 +1,11 @@
 //! Products of float matrices: what to pack, how to cut for the caches, and who does which part.
 
-use super::Mat;
 use super::lanes::{self, Float};
 use super::matvec::MatVec;
 use super::pack::{PackA, PackB};
 use super::scratch::{Outcome, Scratch};
 use super::tile::{Geometry, Operand, Sweep};
+use super::{Mat, Onto, prepare};
 use crate::cpu::simd::Isa;
 use crate::cpu::{pool, simd};
 use crate::error::Result;
@@ -23,7 +23,7 @@ const ALIASING: usize = 4096;
 /// Floating point operations that are worth a worker.
 const GRAIN: usize = 1 << 20;
 
-/// C = A B, or C += A B.
+/// C = A B + D.
 ///
 /// # Safety
 /// As `gemm`; `m`, `n` and `k` are not zero.
@@ -32,7 +32,7 @@ pub(crate) unsafe fn product<T: Float>(
     mut a: Mat<T>,
     mut b: Mat<T>,
     (c, ldc): (*mut T, usize),
-    accumulate: bool,
+    onto: Onto<T>,
 ) -> Result<()> {
     // The stride of a dimension of one element says nothing: take the one that fits.
     if k == 1 {
@@ -45,6 +45,7 @@ pub(crate) unsafe fn product<T: Float>(
         a.row = k as isize;
     }
     if m == 1 || n == 1 {
+        let accumulate = onto.is_some();
         let matvec = if n == 1 {
             let (x, x_step) = (b.ptr, b.row);
             MatVec { rows: m, k, matrix: a.ptr, row: a.row, col: a.col, x, x_step, y: c, y_step: ldc, accumulate }
@@ -54,7 +55,10 @@ pub(crate) unsafe fn product<T: Float>(
         };
         if matvec.fits() {
             // SAFETY: the caller's word.
-            return unsafe { matvec.run() };
+            return unsafe {
+                prepare([m, n], c, ldc, onto);
+                matvec.run()
+            };
         }
     }
     let isa = simd::isa();
@@ -79,7 +83,10 @@ pub(crate) unsafe fn product<T: Float>(
         let columns = if blocked.pack_b { (B_BYTES / size / kc / nr).max(1) * nr } else { n };
         for j in (0..n).step_by(columns) {
             // SAFETY: the caller's word.
-            unsafe { blocked.panel(m, (j, columns.min(n - j)), (p, kc), accumulate || p > 0)? };
+            unsafe {
+                let onto = if p > 0 { Some((c.cast_const(), ldc)) } else { onto };
+                blocked.panel(m, (j, columns.min(n - j)), (p, kc), onto)?
+            };
         }
     }
     Ok(())
@@ -113,7 +120,7 @@ impl<T> Shared<T> {
 
 impl<T: Float> Blocked<T> {
     /// All rows of C, columns `j..j + n`, steps `p..p + k`.
-    unsafe fn panel(&self, m: usize, (j, n): (usize, usize), (p, k): (usize, usize), accumulate: bool) -> Result<()> {
+    unsafe fn panel(&self, m: usize, (j, n): (usize, usize), (p, k): (usize, usize), onto: Onto<T>) -> Result<()> {
         let (_, nr) = self.tile;
         let small = 2 * m * n * k < 2 * GRAIN;
         let serial = small || pool::num_threads() == 1;
@@ -142,6 +149,7 @@ impl<T: Float> Blocked<T> {
         let (rows, columns) = self.cut(m, n, k, serial);
         let across = n.div_ceil(columns);
         let b = SharedOperand(operand);
+        let onto = SharedOnto(onto);
         let outcome = Outcome::default();
         let task = |t: usize| {
             let (i0, j0) = (t / across * rows, t % across * columns);
@@ -152,7 +160,8 @@ impl<T: Float> Blocked<T> {
             };
             let (a, row, col) = (self.a.at(i0, p), self.a.row, self.a.col);
             let c = self.c.wrapping_add(i0 * self.ldc + j + j0);
-            let sweep = |a| Sweep { dims, a, b, c, ldc: self.ldc, accumulate };
+            let onto = onto.get().map(|(d, ldd)| (d.wrapping_add(i0 * ldd + j + j0), ldd));
+            let sweep = |a| Sweep { dims, a, b, c, ldc: self.ldc, onto };
             // SAFETY: the caller's word; the scratch has room for the rows of the block.
             unsafe {
                 if self.pack_a {
@@ -209,6 +218,16 @@ unsafe impl<T> Sync for SharedOperand<T> {}
 
 impl<T: Copy> SharedOperand<T> {
     fn get(&self) -> Operand<T> {
+        self.0
+    }
+}
+
+struct SharedOnto<T>(Onto<T>);
+// SAFETY: each task reads the part that belongs to what it writes.
+unsafe impl<T> Sync for SharedOnto<T> {}
+
+impl<T: Copy> SharedOnto<T> {
+    fn get(&self) -> Onto<T> {
         self.0
     }
 }

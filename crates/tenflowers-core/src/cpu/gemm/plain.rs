@@ -1,7 +1,7 @@
 //! Products of integers and complex numbers: rows of B added up into rows of C, which LLVM vectorises.
 
 use super::scratch::{Outcome, Scratch};
-use super::{Mat, Product};
+use super::{Mat, Onto, Product, prepare};
 use crate::cpu::{pool, simd};
 use crate::error::Result;
 
@@ -21,7 +21,7 @@ struct Shared<T> {
 // SAFETY: tasks read A and B and write different rows of C.
 unsafe impl<T: Sync> Sync for Shared<T> {}
 
-/// C = A B, or C += A B.
+/// C = A B + D.
 ///
 /// # Safety
 /// As `gemm`.
@@ -30,8 +30,11 @@ pub(crate) unsafe fn product<T: Product>(
     a: Mat<T>,
     mut b: Mat<T>,
     (c, ldc): (*mut T, usize),
-    accumulate: bool,
+    onto: Onto<T>,
 ) -> Result<()> {
+    let accumulate = onto.is_some();
+    // SAFETY: the caller's word.
+    unsafe { prepare([m, n], c, ldc, onto) };
     if n == 1 {
         b.col = 1;
     }

@@ -54,6 +54,14 @@ fn check<T: Product + PartialEq + std::fmt::Debug>(dims: [usize; 3], kinds: (usi
         // Elements between the rows of C must be left alone too.
         assert!(c == expected, "{dims:?}, layouts {kinds:?}, accumulate {accumulate}, {:?}", simd::isa());
     }
+    // One row is added to every row of the product.
+    let row = values(n, 4, &from);
+    let mut expected: Vec<T> = row.iter().copied().cycle().take(m * n).collect();
+    naive(dims, a, b, &mut expected, n, true);
+    let mut c = values(m * n, 3, &from);
+    // SAFETY: as above.
+    unsafe { gemm_onto(dims, a, b, Some((row.as_ptr(), 0)), c.as_mut_ptr(), n) }.unwrap();
+    assert!(c == expected, "{dims:?}, layouts {kinds:?}, onto a row, {:?}", simd::isa());
 }
 
 const SHAPES: [[usize; 3]; 20] = [

@@ -1,5 +1,6 @@
 //! The register tile: a block of C held in registers while k runs, and the sweep of it over a larger block.
 
+use super::Onto;
 use super::lanes::{Float, Lanes, Task};
 
 /// Rows and columns of the register tile.
@@ -91,20 +92,35 @@ pub(crate) unsafe fn store<V: Lanes, const R: usize, const N: usize, const PART:
     last: usize,
     accumulate: bool,
 ) {
+    let onto = if accumulate { Some((c.cast_const(), ldc)) } else { None };
+    // SAFETY: the caller's word.
+    unsafe { store_onto::<V, R, N, PART>(acc, (c, ldc), last, onto) }
+}
+
+/// Writes a tile, and what `onto` holds added to it, to rows of C that are `ldc` apart.
+///
+/// # Safety
+/// The instruction set of `V`; C writable for the lanes, and the rows of `onto` readable.
+#[inline(always)]
+pub(crate) unsafe fn store_onto<V: Lanes, const R: usize, const N: usize, const PART: bool>(
+    acc: [[V; N]; R],
+    (c, ldc): (*mut V::Elem, usize),
+    last: usize,
+    onto: Onto<V::Elem>,
+) {
     // SAFETY: the caller's word.
     unsafe {
         for (i, row) in acc.into_iter().enumerate() {
             for (v, mut x) in row.into_iter().enumerate() {
                 let c = c.add(i * ldc + v * V::LANES);
-                if PART && v + 1 == N {
-                    if accumulate {
-                        x = x.add(V::load_first(c, last));
-                    }
+                let part = PART && v + 1 == N;
+                if let Some((d, ldd)) = onto {
+                    let d = d.add(i * ldd + v * V::LANES);
+                    x = x.add(if part { V::load_first(d, last) } else { V::load(d) });
+                }
+                if part {
                     x.store_first(c, last);
                 } else {
-                    if accumulate {
-                        x = x.add(V::load(c));
-                    }
                     x.store(c);
                 }
             }
@@ -133,14 +149,14 @@ pub(crate) enum Operand<T> {
     Packed(*const T),
 }
 
-/// C = A B or C += A B for a block of which A stays in a cache; B, if not packed, has contiguous rows.
+/// C = A B + D for a block of which A stays in a cache; B, if not packed, has contiguous rows.
 pub(crate) struct Sweep<T> {
     pub dims: [usize; 3],
     pub a: Operand<T>,
     pub b: Operand<T>,
     pub c: *mut T,
     pub ldc: usize,
-    pub accumulate: bool,
+    pub onto: Onto<T>,
 }
 
 impl<T: Float> Task<T> for Sweep<T> {
@@ -163,8 +179,8 @@ impl<T: Float> Task<T> for Sweep<T> {
                     Operand::Packed(a) => ((a.wrapping_add(i * k), 1, rows as isize), true),
                 };
                 let c = self.c.wrapping_add(i * self.ldc + j);
-                let strip =
-                    Strip { k, a, b: (b, b_step), c: (c, self.ldc), columns: n - j, accumulate: self.accumulate };
+                let onto = self.onto.map(|(d, ldd)| (d.wrapping_add(i * ldd + j), ldd));
+                let strip = Strip { k, a, b: (b, b_step), c: (c, self.ldc), columns: n - j, onto };
                 // SAFETY: the caller's word for the whole block, of which this is a part.
                 unsafe {
                     match rows {
@@ -193,7 +209,7 @@ struct Strip<T> {
     c: (*mut T, usize),
     /// Columns from here on; the tile takes what it can.
     columns: usize,
-    accumulate: bool,
+    onto: Onto<T>,
 }
 
 impl<T: Float> Strip<T> {
@@ -227,7 +243,7 @@ impl<T: Float> Strip<T> {
             let rows = rows_of(1);
             let a = (self.a.0, rows, Stride(R as isize));
             let acc = tile::<V, R, N, false>(self.k, a, (self.b.0, Stride(self.b.1)), 0);
-            store::<V, R, N, false>(acc, self.c, 0, self.accumulate);
+            store_onto::<V, R, N, false>(acc, self.c, 0, self.onto);
         }
     }
 
@@ -238,7 +254,7 @@ impl<T: Float> Strip<T> {
         unsafe {
             let a = (self.a.0, rows_of(self.a.1), Stride(self.a.2));
             let acc = tile::<V, R, N, PART>(self.k, a, (self.b.0, Stride(self.b.1)), last);
-            store::<V, R, N, PART>(acc, self.c, last, self.accumulate);
+            store_onto::<V, R, N, PART>(acc, self.c, last, self.onto);
         }
     }
 }
