@@ -1,7 +1,9 @@
 //! The engine: walks recorded history from outputs back to leaves.
-use std::collections::{BinaryHeap, HashMap, HashSet};
+use rustc_hash::{FxHashMap as HashMap, FxHashSet as HashSet};
+use std::collections::BinaryHeap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
-use tenflowers_core::grad::{Edge, GradMeta, Node, with_recording};
+use tenflowers_core::grad::{Edge, GradMeta, Node, is_enabled, with_recording};
 use tenflowers_core::ops::{copy, full_of, to_dtype, unbroadcast};
 use tenflowers_core::{Result, Scalar, Tensor, TensorError};
 
@@ -149,7 +151,7 @@ impl Ord for Ready {
 struct Queue {
     heap: BinaryHeap<Ready>,
     waiting: HashMap<u64, Vec<Option<Tensor>>>,
-    leaves: Vec<(Tensor, Tensor)>,
+    leaves: Vec<(Tensor, Option<Tensor>)>,
     leaf_at: HashMap<Key, usize>,
 }
 
@@ -160,18 +162,33 @@ fn fitted(g: Tensor, edge: &Edge) -> Result<Tensor> {
     if g.dtype() == dtype { Ok(g) } else { to_dtype(&g, dtype) }
 }
 
+/// Where two gradients meet: in the memory of one of them, if nobody else can see it.
+fn sum(a: Tensor, b: Tensor) -> Result<Tensor> {
+    let free = |t: &Tensor| !is_enabled() && t.is_sole() && t.layout().is_contiguous();
+    if free(&a) {
+        a.add_(&b)
+    } else if free(&b) {
+        b.add_(&a)
+    } else {
+        a.add(&b)
+    }
+}
+
 impl Queue {
     fn send(&mut self, edge: &Edge, g: Tensor) -> Result<()> {
         let g = fitted(g, edge)?;
         match edge {
             Edge::Leaf(t) => match self.leaf_at.entry(key(edge)) {
-                std::collections::hash_map::Entry::Occupied(at) => {
-                    let sum = &mut self.leaves[*at.get()].1;
-                    *sum = sum.add(&g)?;
+                Entry::Occupied(at) => {
+                    let total = &mut self.leaves[*at.get()].1;
+                    *total = Some(match total.take() {
+                        Some(old) => sum(old, g)?,
+                        None => g,
+                    });
                 }
-                std::collections::hash_map::Entry::Vacant(at) => {
+                Entry::Vacant(at) => {
                     at.insert(self.leaves.len());
-                    self.leaves.push((t.clone(), g));
+                    self.leaves.push((t.clone(), Some(g)));
                 }
             },
             Edge::Node(node, output) => {
@@ -181,7 +198,7 @@ impl Queue {
                 });
                 let slot = &mut grads[*output as usize];
                 *slot = Some(match slot.take() {
-                    Some(old) => old.add(&g)?,
+                    Some(old) => sum(old, g)?,
                     None => g,
                 });
             }
@@ -193,8 +210,8 @@ impl Queue {
 /// The nodes on a way from the outputs to what is wanted.
 fn needed(starts: &[Edge], wanted: &Wanted) -> HashSet<*const Node> {
     let ends: HashSet<Key> = wanted.edges.iter().map(key).collect();
-    let mut useful: HashSet<*const Node> = HashSet::new();
-    let mut seen: HashSet<*const Node> = HashSet::new();
+    let mut useful: HashSet<*const Node> = HashSet::default();
+    let mut seen: HashSet<*const Node> = HashSet::default();
     let mut order: Vec<Arc<Node>> = vec![];
     let mut open: Vec<Arc<Node>> = starts.iter().filter_map(|e| e.node().map(|(n, _)| n.clone())).collect();
     while let Some(node) = open.pop() {
@@ -254,7 +271,7 @@ fn walk(
     let starts = outputs.iter().map(edge).collect::<Result<Vec<Edge>>>()?;
     let useful = wanted.as_ref().map(|w| needed(&starts, w));
     let of_use = |node: &Arc<Node>| useful.as_ref().is_none_or(|u| u.contains(&Arc::as_ptr(node)));
-    let mut at: HashMap<Key, Vec<usize>> = HashMap::new();
+    let mut at: HashMap<Key, Vec<usize>> = HashMap::default();
     for (i, e) in wanted.iter().flat_map(|w| &w.edges).enumerate() {
         at.entry(key(e)).or_default().push(i);
     }
@@ -288,6 +305,7 @@ fn walk(
             }
         }
         for (leaf, g) in queue.leaves {
+            let Some(g) = g else { continue };
             let meta = leaf.shared_grad_meta();
             let g = meta.run_hooks(g)?;
             match at.get(&Key::Leaf(Arc::as_ptr(meta))) {

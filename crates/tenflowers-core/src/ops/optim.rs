@@ -64,9 +64,10 @@ macro_rules! rules {
         }
         #[inline(always)]
         fn $adam(s: &Adam, step: f64, g: &[$t], p: &mut [$t], m: &mut [$t], v: &mut [$t], mut top: Option<&mut [$t]>) {
-            let [b1, b2, eps] = [s.beta1 as $t, s.beta2 as $t, s.eps as $t];
-            let size = (s.lr / (1.0 - s.beta1.powf(step))) as $t;
-            let root = (1.0 - s.beta2.powf(step)).sqrt() as $t;
+            let [b1, b2] = [s.beta1 as $t, s.beta2 as $t];
+            // size * m / (sqrt(v) / root + eps), with one division.
+            let root = (1.0 - s.beta2.powf(step)).sqrt();
+            let (size, eps) = ((s.lr / (1.0 - s.beta1.powf(step)) * root) as $t, (s.eps * root) as $t);
             let sign: $t = if s.maximize { -1.0 } else { 1.0 };
             let (shrink, decay) =
                 if s.decoupled { ((1.0 - s.lr * s.weight_decay) as $t, 0.0) } else { (1.0, s.weight_decay as $t) };
@@ -79,7 +80,7 @@ macro_rules! rules {
                     top[i] = if top[i] > second { top[i] } else { second };
                     second = top[i];
                 }
-                p[i] = p[i] * shrink - size * m[i] / (second.sqrt() / root + eps);
+                p[i] = p[i] * shrink - size * m[i] / (second.sqrt() + eps);
             }
         }
     };
