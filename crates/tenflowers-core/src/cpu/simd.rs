@@ -99,6 +99,12 @@ impl Lanes {
     pub fn fma<T: num_traits::Float>(self, a: T, b: T, c: T) -> T {
         if self.fused { a.mul_add(b, c) } else { a * b + c }
     }
+
+    /// Whether `fma` rounds once.
+    #[inline(always)]
+    pub fn is_fused(self) -> bool {
+        self.fused
+    }
 }
 
 /// Runs `f` compiled with the instructions of [`isa`].

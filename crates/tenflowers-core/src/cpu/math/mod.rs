@@ -1,54 +1,92 @@
 //! Functions of real numbers that vectorise: no branches, no tables, no calls, so that LLVM turns a loop over them into
 //! vector code for whatever instruction set the loop is compiled for.
 //!
-//! They are methods of [`Lanes`], which a kernel gets from `vectorize`: `lanes.exp(x)`.
+//! They are methods of [`Lanes`], which a kernel gets from `vectorize`: `lanes.exp(x)`. In `single` are those of f32, in
+//! `double` those of f64.
 use super::simd::Lanes;
 
-mod exp;
+mod double;
+mod single;
+#[cfg(test)]
+mod tests;
 
-/// A type that the functions are written for.
-pub trait Real: num_traits::Float {
-    fn exp(self, lanes: Lanes) -> Self;
+/// States the functions: in the trait, for both types, and as methods of `Lanes`.
+macro_rules! functions {
+    ($($(#[doc = $doc:literal])+ $file:ident $name:ident ($($y:ident)?);)*) => {
+        /// A type that the functions are written for.
+        pub trait Real: num_traits::Float {
+            /// The product `a * b` as a rounded number and what the rounding left.
+            fn exact_product(self, other: Self, lanes: Lanes) -> (Self, Self);
+            $(fn $name(self, $($y: Self,)? lanes: Lanes) -> Self;)*
+        }
+        impl Real for f32 {
+            #[inline(always)]
+            fn exact_product(self, other: f32, lanes: Lanes) -> (f32, f32) {
+                single::exact_product(lanes, self, other)
+            }
+            $(
+                #[inline(always)]
+                fn $name(self, $($y: f32,)? lanes: Lanes) -> f32 {
+                    single::$file::$name(lanes, self $(, $y)?)
+                }
+            )*
+        }
+        impl Real for f64 {
+            #[inline(always)]
+            fn exact_product(self, other: f64, lanes: Lanes) -> (f64, f64) {
+                double::exact_product(lanes, self, other)
+            }
+            $(
+                #[inline(always)]
+                fn $name(self, $($y: f64,)? lanes: Lanes) -> f64 {
+                    double::$file::$name(lanes, self $(, $y)?)
+                }
+            )*
+        }
+        impl Lanes {$(
+            $(#[doc = $doc])+
+            #[inline(always)]
+            pub fn $name<T: Real>(self, x: T $(, $y: T)?) -> T {
+                Real::$name(x, $($y,)? self)
+            }
+        )*}
+    };
 }
+functions! {
+    /// e to the power of `x`.
+    exp exp();
+    /// `exp(x) - 1`, exact near 0.
+    exp exp_m1();
+    /// The natural logarithm.
+    log ln();
+    /// `ln(1 + x)`, exact near 0.
+    log ln_1p();
+    /// The hyperbolic tangent.
+    logistic tanh();
+    /// `1 / (1 + exp(-x))`.
+    logistic sigmoid();
+    /// `x / (1 + exp(-x))`.
+    logistic silu();
+    /// The error function.
+    erf erf();
+    /// `x` times the probability that a standard normal variable is below it.
+    erf gelu();
+    /// The approximation of `gelu` by tanh (Hendrycks and Gimpel, 2016).
+    logistic gelu_tanh();
+}
+
+/// `sqrt(2 / pi)`, and the factor of the cube: the argument of tanh in `gelu_tanh` is `SCALE * (x + CUBE * x^3)`.
+pub const GELU_SCALE: f64 = 0.797_884_560_802_865_4;
+pub const GELU_CUBE: f64 = 0.044_715;
 
 impl Lanes {
-    /// e to the power of `x`.
+    /// `c[0] + c[1] x + c[2] x^2 ...`, by Horner's rule.
     #[inline(always)]
-    pub fn exp<T: Real>(self, x: T) -> T {
-        Real::exp(x, self)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::cpu::simd::tests::each_isa;
-    use crate::cpu::simd::vectorize;
-
-    /// The distance from the true value in units in the last place of the result.
-    fn ulps(found: f32, true_value: f64) -> f64 {
-        if f64::from(found) == true_value || found.is_nan() && true_value.is_nan() {
-            return 0.0;
+    pub fn polynomial<T: num_traits::Float, const N: usize>(self, x: T, c: [T; N]) -> T {
+        let mut sum = c[N - 1];
+        for k in (0..N - 1).rev() {
+            sum = self.fma(sum, x, c[k]);
         }
-        let rounded = true_value as f32;
-        if rounded.is_infinite() || found.is_infinite() {
-            return if rounded == found { 0.0 } else { f64::INFINITY };
-        }
-        let step = f64::from(rounded.abs().next_up()) - f64::from(rounded.abs());
-        (f64::from(found) - true_value).abs() / step
-    }
-
-    #[test]
-    fn exp_is_within_two_ulps() {
-        each_isa(|isa| {
-            let all: Vec<f32> = (0..=u32::MAX / 997).map(|i| f32::from_bits(i * 997)).collect();
-            let mut out = vec![0.0; all.len()];
-            vectorize(
-                #[inline(always)]
-                |lanes| out.iter_mut().zip(&all).for_each(|(y, &x)| *y = lanes.exp(x)),
-            );
-            let worst = all.iter().zip(&out).map(|(&x, &y)| (ulps(y, f64::from(x).exp()), x));
-            let worst = worst.max_by(|a, b| a.0.total_cmp(&b.0)).unwrap();
-            assert!(worst.0 <= 2.0, "{isa:?}: {worst:?}");
-        });
+        sum
     }
 }
