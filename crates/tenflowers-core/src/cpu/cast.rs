@@ -1,6 +1,6 @@
 //! Conversion between any two dtypes, through a carrier that holds every value of the source exactly.
 use super::walk::Walk;
-use super::{View, ViewMut, map, pool};
+use super::{View, ViewMut, movement, pool};
 use crate::dtype::{C32, C64, DType};
 use crate::error::Result;
 use half::{bf16, f16};
@@ -154,7 +154,7 @@ unsafe fn store<T: Carried>(carrier: Carrier, from: *const u8, to: *mut u8, step
 /// dtype.
 pub fn cast(from: &View, out: &mut ViewMut) -> Result<()> {
     if from.dtype == out.dtype {
-        return map::copy(from, out);
+        return movement::copy(from, out);
     }
     let wide = from.layout.broadcast_to(&out.layout.shape);
     let walk = Walk::new(&out.layout.shape, &[&out.layout.strides, &wide.strides]);

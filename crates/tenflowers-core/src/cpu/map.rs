@@ -235,30 +235,6 @@ pub fn map<T: Element, U: Element, const N: usize>(
     unsafe { drive(&views, &[T::ELEMENT; N], out, U::ELEMENT, &block) }
 }
 
-/// Copies between any two layouts of one dtype.
-pub fn copy(from: &View, out: &mut ViewMut) -> Result<()> {
-    assert_eq!(from.dtype.size(), out.dtype.size());
-    let size = out.dtype.size();
-    if from.layout.shape == out.layout.shape && from.layout.is_contiguous() && out.layout.is_contiguous() {
-        let (to, source, bytes) = (out.start() as usize, from.start() as usize, out.layout.numel() * size);
-        let part = |r: std::ops::Range<usize>| {
-            // SAFETY: both are runs of this many bytes; `copy` allows them to be the same.
-            unsafe { std::ptr::copy((source + r.start) as *const u8, (to + r.start) as *mut u8, r.len()) };
-        };
-        if bytes <= GRAIN * 4 {
-            part(0..bytes);
-            return Ok(());
-        }
-        return pool::ranges(bytes, GRAIN * 16, &part);
-    }
-    let block = |ins: &[*const u8], to: *mut u8, n: usize| {
-        // SAFETY: the driver hands over runs of n elements.
-        unsafe { std::ptr::copy_nonoverlapping(ins[0], to, n * size) };
-    };
-    // SAFETY: bytes of one size.
-    unsafe { drive(std::slice::from_ref(from), &[from.dtype], out, out.dtype, &block) }
-}
-
 /// `condition ? a : b`, by element size alone.
 pub fn select(condition: &View, a: &View, b: &View, out: &mut ViewMut) -> Result<()> {
     fn pick<T: Copy>(ins: &[*const u8], to: *mut u8, n: usize) {

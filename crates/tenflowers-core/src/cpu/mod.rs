@@ -12,6 +12,7 @@ pub mod pool;
 pub mod pooling;
 pub mod reduce;
 pub mod simd;
+pub mod transpose;
 pub mod walk;
 
 use crate::dtype::{DType, Element};

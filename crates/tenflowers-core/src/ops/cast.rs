@@ -1,6 +1,6 @@
 //! Copies, conversions, and every write that is not an operation of its own.
 use super::full_like;
-use crate::cpu::{View, ViewMut, cast::cast as cast_kernel, map};
+use crate::cpu::{View, ViewMut, cast::cast as cast_kernel, movement};
 use crate::device::Device;
 use crate::dtype::{DType, Scalar};
 use crate::error::{Result, TensorError};
@@ -23,7 +23,7 @@ impl Op for Copy {
         Meta::like(inputs[0])
     }
     fn cpu(&self, inputs: &[View], outs: &mut [ViewMut]) -> Result<()> {
-        map::copy(&inputs[0], &mut outs[0])
+        movement::copy(&inputs[0], &mut outs[0])
     }
     fn keep(&self, _: &[bool]) -> Keep {
         Keep::new()
@@ -121,7 +121,7 @@ pub(super) fn fill_kernel(value: Scalar, out: &mut ViewMut) -> Result<()> {
     });
     // SAFETY: one element, which lives to the end of the kernel.
     let value = unsafe { View::new(place.cast(), &layout, out.dtype) };
-    map::copy(&value, out)
+    movement::copy(&value, out)
 }
 
 /// A copy in one run of memory.

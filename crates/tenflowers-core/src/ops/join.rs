@@ -2,7 +2,7 @@
 use super::promote::{cast, result_type};
 use super::view::{expand_to, reshape_to, slice_to};
 use super::{assign, copy, full_of, unsqueeze};
-use crate::cpu::{View, ViewMut, map};
+use crate::cpu::{View, ViewMut, movement};
 use crate::dtype::{Category, DType, Scalar};
 use crate::error::{Result, TensorError};
 use crate::grad::Back;
@@ -41,7 +41,7 @@ impl Op for Cat {
             let from = base.wrapping_add((part.offset - out.layout.offset) * size);
             part.offset = 0;
             // SAFETY: a part of the output, written by nobody else.
-            map::copy(x, &mut unsafe { ViewMut::new(from, &part, out.dtype) })?;
+            movement::copy(x, &mut unsafe { ViewMut::new(from, &part, out.dtype) })?;
         }
         Ok(())
     }

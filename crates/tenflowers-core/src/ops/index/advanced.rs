@@ -1,5 +1,5 @@
 //! Index tensors over several dimensions: `x[a, :, b]` and `x[mask] = v`.
-use crate::cpu::{View, ViewMut, map, movement};
+use crate::cpu::{View, ViewMut, movement};
 use crate::dtype::{DType, Scalar};
 use crate::error::{Result, TensorError};
 use crate::grad::{self, Back, Slot};
@@ -63,7 +63,7 @@ impl Op for IndexPut {
         Meta::like(inputs[0])
     }
     fn cpu(&self, inputs: &[View], outs: &mut [ViewMut]) -> Result<()> {
-        map::copy(&inputs[0], &mut outs[0])?;
+        movement::copy(&inputs[0], &mut outs[0])?;
         movement::index_put("index_put", &mut outs[0], &inputs[2..], &inputs[1], self.add)
     }
     fn keep(&self, _: &[bool]) -> Keep {

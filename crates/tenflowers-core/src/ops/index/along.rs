@@ -1,6 +1,6 @@
 //! Indices along one dimension: gather, scatter, index_select.
 use crate::cpu::movement::{self, Scatter as How};
-use crate::cpu::{View, ViewMut, map};
+use crate::cpu::{View, ViewMut};
 use crate::dtype::{DType, Scalar};
 use crate::error::{Result, TensorError};
 use crate::grad::{self, Back, Slot};
@@ -51,7 +51,7 @@ impl Op for Scatter {
         Meta::like(inputs[0])
     }
     fn cpu(&self, inputs: &[View], outs: &mut [ViewMut]) -> Result<()> {
-        map::copy(&inputs[0], &mut outs[0])?;
+        movement::copy(&inputs[0], &mut outs[0])?;
         movement::scatter(self.dim, &inputs[1], &inputs[2], &mut outs[0], self.how)
     }
     fn keep(&self, _: &[bool]) -> Keep {

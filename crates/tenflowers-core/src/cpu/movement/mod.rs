@@ -1,4 +1,8 @@
 //! Elements moved by index. These kernels know the size of an element, not its dtype.
+mod copy;
+
+pub use copy::copy;
+
 use super::walk::Walk;
 use super::{View, ViewMut, number::Number, pool, vec_for};
 use crate::dtype::Element;
@@ -36,6 +40,8 @@ macro_rules! by_size {
         }
     };
 }
+
+use by_size;
 
 /// An index along a dimension, which does not count from the end here.
 fn place(op: &'static str, index: i64, dim: usize, size: usize) -> Result<usize> {

@@ -1,0 +1,317 @@
+//! Blocks of elements turned over: rows of the source become columns of the destination.
+//!
+//! Both sides are moved in whole vectors, by squares that are transposed in registers; what remains at the edges is done by
+//! squares that overlap the ones before them.
+use super::gemm::lanes::{self, Lanes, Task};
+use super::simd::isa;
+
+/// Elements along a side of the tiles that callers cut their work into: a tile of 4-byte elements on each side fits the
+/// first cache.
+pub const TILE: usize = 64;
+
+/// A square that is transposed in registers.
+trait Square {
+    type Elem: Copy;
+    const SIDE: usize;
+    /// # Safety
+    /// The machine has the instructions, and both squares are there.
+    unsafe fn turn(from: *const Self::Elem, from_row: isize, to: *mut Self::Elem, to_row: usize);
+}
+
+/// What to turn: `to[j * to_row + i] = from[i * from_row + j]` for `i` below `rows` and `j` below `columns`.
+#[derive(Clone, Copy)]
+struct Block<T> {
+    from: *const T,
+    from_row: isize,
+    to: *mut T,
+    to_row: usize,
+    rows: usize,
+    columns: usize,
+}
+
+impl<T: Copy> Block<T> {
+    #[inline(always)]
+    unsafe fn squares<S: Square<Elem = T>>(self) {
+        let Block { from, from_row, to, to_row, rows, columns } = self;
+        if rows < S::SIDE || columns < S::SIDE {
+            // SAFETY: the caller's word.
+            return unsafe { self.narrow() };
+        }
+        let mut j = 0;
+        loop {
+            let mut i = 0;
+            loop {
+                // SAFETY: the square lies within the block.
+                unsafe {
+                    S::turn(from.offset(i as isize * from_row).add(j), from_row, to.add(j * to_row + i), to_row);
+                }
+                if i + S::SIDE == rows {
+                    break;
+                }
+                i = (i + S::SIDE).min(rows - S::SIDE);
+            }
+            if j + S::SIDE == columns {
+                break;
+            }
+            j = (j + S::SIDE).min(columns - S::SIDE);
+        }
+    }
+
+    /// Element by element; where an image's channels are the shorter side, in loops that become shuffles of vectors.
+    #[inline(always)]
+    unsafe fn narrow(self) {
+        let Block { from, from_row, to, to_row, rows, columns } = self;
+        /// `$n` rows that are interleaved, or separated.
+        macro_rules! channels {
+            ($n:literal, [$($k:literal $row:ident),*]) => {{
+                if rows == $n && to_row == $n {
+                    // SAFETY: the caller's word: these are the block's elements, and the two sides do not overlap.
+                    let to = unsafe { std::slice::from_raw_parts_mut(to.cast::<[T; $n]>(), columns) };
+                    $(
+                        // SAFETY: as above.
+                        let $row = unsafe { std::slice::from_raw_parts(from.offset($k * from_row), columns) };
+                    )*
+                    for (j, to) in to.iter_mut().enumerate() {
+                        // SAFETY: all rows have as many elements as there are columns.
+                        *to = unsafe { [$(*$row.get_unchecked(j)),*] };
+                    }
+                    return;
+                }
+                if columns == $n && from_row == $n {
+                    // SAFETY: as above.
+                    let from = unsafe { std::slice::from_raw_parts(from.cast::<[T; $n]>(), rows) };
+                    $(
+                        // SAFETY: as above; the rows of the destination are apart.
+                        let $row = unsafe { std::slice::from_raw_parts_mut(to.add($k * to_row), rows) };
+                    )*
+                    for (i, from) in from.iter().enumerate() {
+                        // SAFETY: all rows are that long.
+                        unsafe { $(*$row.get_unchecked_mut(i) = from[$k];)* }
+                    }
+                    return;
+                }
+            }};
+        }
+        channels!(2, [0 a, 1 b]);
+        channels!(3, [0 a, 1 b, 2 c]);
+        channels!(4, [0 a, 1 b, 2 c, 3 d]);
+        for j in 0..columns {
+            for i in 0..rows {
+                // SAFETY: the caller's word.
+                unsafe { *to.add(j * to_row + i) = *from.offset(i as isize * from_row).add(j) };
+            }
+        }
+    }
+}
+
+/// The squares of the vectors that products use.
+struct Of<V>(std::marker::PhantomData<V>);
+
+impl<V: Lanes> Square for Of<V> {
+    type Elem = V::Elem;
+    const SIDE: usize = V::SIDE;
+    #[inline(always)]
+    unsafe fn turn(from: *const V::Elem, from_row: isize, to: *mut V::Elem, to_row: usize) {
+        // SAFETY: the caller's word.
+        unsafe { V::transpose(from, from_row, to, to_row) }
+    }
+}
+
+impl<T: lanes::Float> Task<T> for Block<T> {
+    type Output = ();
+    #[inline(always)]
+    unsafe fn run<V: Lanes<Elem = T>>(self) {
+        // SAFETY: the caller's word.
+        unsafe { self.squares::<Of<V>>() }
+    }
+}
+
+/// `to[j * to_row + i] = from[i * from_row + j]` for `i` below `rows` and `j` below `columns`, of elements of 1, 2, 4, 8 or 16
+/// bytes; offsets count elements. Best for blocks of up to `TILE` by `TILE`.
+///
+/// # Safety
+/// All those elements are there, aligned to their size (16 bytes: to 8), and the two sides do not overlap.
+pub unsafe fn block(
+    size: usize,
+    (from, from_row): (*const u8, isize),
+    (to, to_row): (*mut u8, usize),
+    (rows, columns): (usize, usize),
+) {
+    macro_rules! of {
+        ($T:ty) => {
+            Block { from: from.cast::<$T>(), from_row, to: to.cast::<$T>(), to_row, rows, columns }
+        };
+    }
+    let isa = isa();
+    // SAFETY: the caller's word; the machine has what `isa` names. As floats, elements are only moved.
+    unsafe {
+        match size {
+            #[cfg(target_arch = "x86_64")]
+            1 => of!(u8).squares::<x86::U8x16>(),
+            #[cfg(target_arch = "x86_64")]
+            2 => of!(u16).squares::<x86::U16x8>(),
+            #[cfg(not(target_arch = "x86_64"))]
+            1 => of!(u8).narrow(),
+            #[cfg(not(target_arch = "x86_64"))]
+            2 => of!(u16).narrow(),
+            #[cfg(target_arch = "x86_64")]
+            4 if isa == super::simd::Isa::Avx512 => x86::wide::<x86::F32x16>(of!(f32)),
+            #[cfg(target_arch = "x86_64")]
+            8 if isa == super::simd::Isa::Avx512 => x86::wide::<x86::F64x8>(of!(f64)),
+            4 => lanes::run(isa, of!(f32)),
+            8 => lanes::run(isa, of!(f64)),
+            _ => of!([u64; 2]).narrow(),
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use super::{Block, Square};
+    use std::arch::x86_64::*;
+
+    /// Interleaving the first half of the rows with the second, once for each bit of an index, turns a square over.
+    macro_rules! interleaved {
+        ($name:ident, $T:ty, $side:literal, $rounds:literal, $low:ident, $high:ident) => {
+            pub(super) struct $name;
+
+            impl Square for $name {
+                type Elem = $T;
+                const SIDE: usize = $side;
+                #[inline(always)]
+                unsafe fn turn(from: *const $T, from_row: isize, to: *mut $T, to_row: usize) {
+                    // SAFETY: the caller's word.
+                    unsafe {
+                        let mut r = [_mm_setzero_si128(); $side];
+                        for (i, r) in r.iter_mut().enumerate() {
+                            *r = _mm_loadu_si128(from.offset(i as isize * from_row).cast());
+                        }
+                        for _ in 0..$rounds {
+                            let s = r;
+                            for i in 0..$side / 2 {
+                                r[2 * i] = $low(s[i], s[i + $side / 2]);
+                                r[2 * i + 1] = $high(s[i], s[i + $side / 2]);
+                            }
+                        }
+                        for (j, r) in r.iter().enumerate() {
+                            _mm_storeu_si128(to.add(j * to_row).cast(), *r);
+                        }
+                    }
+                }
+            }
+        };
+    }
+    interleaved!(U8x16, u8, 16, 4, _mm_unpacklo_epi8, _mm_unpackhi_epi8);
+    interleaved!(U16x8, u16, 8, 3, _mm_unpacklo_epi16, _mm_unpackhi_epi16);
+
+    pub(super) struct F32x16;
+
+    impl Square for F32x16 {
+        type Elem = f32;
+        const SIDE: usize = 16;
+        #[inline(always)]
+        unsafe fn turn(from: *const f32, from_row: isize, to: *mut f32, to_row: usize) {
+            // SAFETY: the caller's word.
+            unsafe {
+                let mut r = [_mm512_setzero_ps(); 16];
+                for (i, r) in r.iter_mut().enumerate() {
+                    *r = _mm512_loadu_ps(from.offset(i as isize * from_row));
+                }
+                // 4 x 4 within the quarters of four rows each, then the quarters among the rows.
+                let mut s = r;
+                for g in 0..4 {
+                    let (a, b, c, d) = (r[4 * g], r[4 * g + 1], r[4 * g + 2], r[4 * g + 3]);
+                    let (ab, ab2) = (_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+                    let (cd, cd2) = (_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d));
+                    s[4 * g] = _mm512_shuffle_ps::<0x44>(ab, cd);
+                    s[4 * g + 1] = _mm512_shuffle_ps::<0xEE>(ab, cd);
+                    s[4 * g + 2] = _mm512_shuffle_ps::<0x44>(ab2, cd2);
+                    s[4 * g + 3] = _mm512_shuffle_ps::<0xEE>(ab2, cd2);
+                }
+                for k in 0..4 {
+                    let (a, b, c, d) = (s[k], s[k + 4], s[k + 8], s[k + 12]);
+                    let (ab, ab2) = (_mm512_shuffle_f32x4::<0x88>(a, b), _mm512_shuffle_f32x4::<0xDD>(a, b));
+                    let (cd, cd2) = (_mm512_shuffle_f32x4::<0x88>(c, d), _mm512_shuffle_f32x4::<0xDD>(c, d));
+                    _mm512_storeu_ps(to.add(k * to_row), _mm512_shuffle_f32x4::<0x88>(ab, cd));
+                    _mm512_storeu_ps(to.add((k + 4) * to_row), _mm512_shuffle_f32x4::<0x88>(ab2, cd2));
+                    _mm512_storeu_ps(to.add((k + 8) * to_row), _mm512_shuffle_f32x4::<0xDD>(ab, cd));
+                    _mm512_storeu_ps(to.add((k + 12) * to_row), _mm512_shuffle_f32x4::<0xDD>(ab2, cd2));
+                }
+            }
+        }
+    }
+
+    pub(super) struct F64x8;
+
+    impl Square for F64x8 {
+        type Elem = f64;
+        const SIDE: usize = 8;
+        #[inline(always)]
+        unsafe fn turn(from: *const f64, from_row: isize, to: *mut f64, to_row: usize) {
+            // SAFETY: the caller's word.
+            unsafe {
+                let mut r = [_mm512_setzero_pd(); 8];
+                for (i, r) in r.iter_mut().enumerate() {
+                    *r = _mm512_loadu_pd(from.offset(i as isize * from_row));
+                }
+                let mut s = r;
+                for g in 0..4 {
+                    s[2 * g] = _mm512_unpacklo_pd(r[2 * g], r[2 * g + 1]);
+                    s[2 * g + 1] = _mm512_unpackhi_pd(r[2 * g], r[2 * g + 1]);
+                }
+                for k in 0..2 {
+                    let (a, b, c, d) = (s[k], s[k + 2], s[k + 4], s[k + 6]);
+                    let (ab, ab2) = (_mm512_shuffle_f64x2::<0x88>(a, b), _mm512_shuffle_f64x2::<0xDD>(a, b));
+                    let (cd, cd2) = (_mm512_shuffle_f64x2::<0x88>(c, d), _mm512_shuffle_f64x2::<0xDD>(c, d));
+                    _mm512_storeu_pd(to.add(k * to_row), _mm512_shuffle_f64x2::<0x88>(ab, cd));
+                    _mm512_storeu_pd(to.add((k + 2) * to_row), _mm512_shuffle_f64x2::<0x88>(ab2, cd2));
+                    _mm512_storeu_pd(to.add((k + 4) * to_row), _mm512_shuffle_f64x2::<0xDD>(ab, cd));
+                    _mm512_storeu_pd(to.add((k + 6) * to_row), _mm512_shuffle_f64x2::<0xDD>(ab2, cd2));
+                }
+            }
+        }
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512cd,avx2,fma,f16c,bmi1,bmi2,lzcnt,popcnt")]
+    pub(super) unsafe fn wide<S: Square>(block: Block<S::Elem>) {
+        // SAFETY: the caller's word.
+        unsafe { block.squares::<S>() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cpu::simd::tests::each_isa;
+
+    #[test]
+    fn a_block_of_any_size_turns_over() {
+        fn check<T: Copy + PartialEq + std::fmt::Debug + Default>(of: impl Fn(usize) -> T) {
+            for (rows, columns) in
+                [(1, 1), (2, 9), (3, 50), (4, 7), (9, 3), (8, 8), (16, 16), (17, 31), (40, 64), (5, 5)]
+            {
+                for (pitch, to_row) in [(columns, rows), (columns + 3, rows + 1)] {
+                    let from: Vec<T> = (0..rows * pitch).map(&of).collect();
+                    let mut to = vec![T::default(); columns * to_row];
+                    // SAFETY: both sides hold the block.
+                    unsafe {
+                        let (from, to) = ((from.as_ptr().cast(), pitch as isize), (to.as_mut_ptr().cast(), to_row));
+                        block(size_of::<T>(), from, to, (rows, columns));
+                    }
+                    for i in 0..rows {
+                        for j in 0..columns {
+                            assert_eq!(to[j * to_row + i], from[i * pitch + j], "{rows} {columns} {i} {j}");
+                        }
+                    }
+                }
+            }
+        }
+        each_isa(|_| {
+            check(|i| (i % 251) as u8 + 1);
+            check(|i| i as u16 + 1);
+            check(|i| i as u32 + 0x7fa0_0000);
+            check(|i| i as u64 + 1);
+            check(|i| [i as u64 + 1, i as u64 + 2]);
+        });
+    }
+}
