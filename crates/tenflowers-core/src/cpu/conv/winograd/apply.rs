@@ -1,11 +1,11 @@
 //! y = x * w, and dx = dy * w turned round, which is the same.
 
-use super::tiles::{Planes, Target, Values, buffer_size};
+use super::tiles::{Planes, Target, Values, buffer_size, store_6};
 use super::{POINTS, Tiling, points};
 use crate::cpu::conv::Conv2d;
 use crate::cpu::conv::stripe::noting;
 use crate::cpu::gemm::lanes::{self, Lanes, Task};
-use crate::cpu::gemm::tile::{Geometry, Stride, piece, rows_of, store, tile};
+use crate::cpu::gemm::tile::{Geometry, Stride, piece, rows_of, tile};
 use crate::cpu::gemm::{Outcome, Scratch};
 use crate::cpu::pool::{self, ranges};
 use crate::cpu::simd;
@@ -126,28 +126,25 @@ impl Task<f32> for Transform<'_> {
             let (block, from) = (number / self.from, number % self.from);
             for v in 0..V::NV {
                 let first = block * width + v * V::LANES;
+                // `16` is the most lanes there are.
                 let mut taps = [[0.0; 16]; 9];
                 for lane in 0..V::LANES.min(self.to.saturating_sub(first)) {
                     let kernel = &w.data[from * w.from + (first + lane) * w.to..][..9];
-                    for (k, taps) in taps.iter_mut().enumerate() {
-                        taps[lane] = kernel[if w.turned { 8 - k } else { k }];
+                    for k in 0..9 {
+                        taps[if w.turned { 8 - k } else { k }][lane] = kernel[k];
                     }
                 }
-                // SAFETY: the caller's word; `16` is the most lanes there are.
+                // SAFETY: the caller's word.
                 unsafe {
-                    let mut half = [[V::splat(0.0); 3]; 6];
+                    let mut half = [[0.0; 16]; 18];
                     for j in 0..3 {
-                        let tap = |i: usize| taps[3 * i + j].as_ptr();
-                        let column = points::kernel([V::load(tap(0)), V::load(tap(1)), V::load(tap(2))]);
-                        for (half, u) in half.iter_mut().zip(column) {
-                            half[j] = u;
-                        }
+                        let tap = |i: usize| V::load(taps[3 * i + j].as_ptr());
+                        store_6(points::kernel([tap(0), tap(1), tap(2)]), half[j].as_mut_ptr(), 3 * 16);
                     }
-                    for (i, half) in half.into_iter().enumerate() {
-                        for (j, u) in points::kernel(half).into_iter().enumerate() {
-                            let at = ((block * POINTS + i * 6 + j) * self.from + from) * width + v * V::LANES;
-                            u.store(self.out.add(at));
-                        }
+                    for i in 0..6 {
+                        let tap = |j: usize| V::load(half[3 * i + j].as_ptr());
+                        let at = ((block * POINTS + i * 6) * self.from + from) * width + v * V::LANES;
+                        store_6(points::kernel([tap(0), tap(1), tap(2)]), self.out.add(at), self.from * width);
                     }
                 }
             }
@@ -227,7 +224,12 @@ impl Chunk<'_> {
             let b = (weights, Stride((V::NV * V::LANES) as isize));
             let acc = tile::<V, R, N, false>(self.pass.source.channels, a, b, 0);
             let Values { to, point: step, tile: row } = self.products;
-            store::<V, R, N, false>(acc, (to.add(point * step + first * row), row), 0, false);
+            // By index: an iterator over the tile takes it out of the registers.
+            for i in 0..R {
+                for v in 0..N {
+                    acc[i][v].store(to.add(point * step + (first + i) * row + v * V::LANES));
+                }
+            }
         }
     }
 }

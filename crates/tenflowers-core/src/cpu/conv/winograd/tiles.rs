@@ -41,7 +41,7 @@ impl Values {
 
 /// Elements of the buffer of one row of tiles, with room for what a transposed block has too much.
 pub(super) fn buffer_size<V: Lanes>(across: usize) -> usize {
-    (REACH * (SIDE * across + 2) + V::SIDE) * V::LANES
+    (REACH * (SIDE * across + 2) + V::SIDE).max(SIDE * (SIDE * across + REACH)) * V::LANES
 }
 
 impl Planes<'_> {
@@ -66,24 +66,14 @@ impl Planes<'_> {
                 for (number, row) in rows.clone().enumerate() {
                     self.gather::<V, 6>(row, (channel, channels.end), columns, buffer);
                     for column in 0..columns {
-                        let mut d = [V::splat(0.0); 6];
-                        for (i, d) in d.iter_mut().enumerate() {
-                            *d = V::load(at(i, column));
-                        }
-                        for (i, d) in points::input(d).into_iter().enumerate() {
-                            d.store(at(i, column));
-                        }
+                        let d = points::input(load_6::<V>(at(0, column), columns * V::LANES));
+                        store_6(d, at(0, column), columns * V::LANES);
                     }
                     let to = values.to.add(number * across * values.tile + channel - channels.start);
                     for i in 0..6 {
                         for t in 0..across {
-                            let mut d = [V::splat(0.0); 6];
-                            for (j, d) in d.iter_mut().enumerate() {
-                                *d = V::load(at(i, SIDE * t + j));
-                            }
-                            for (j, d) in points::input(d).into_iter().enumerate() {
-                                d.store(to.add((i * 6 + j) * values.point + t * values.tile));
-                            }
+                            let d = points::input(load_6::<V>(at(i, SIDE * t), V::LANES));
+                            store_6(d, to.add(i * 6 * values.point + t * values.tile), values.point);
                         }
                     }
                 }
@@ -112,24 +102,14 @@ impl Planes<'_> {
                 for (number, row) in rows.clone().enumerate() {
                     self.gather::<V, 4>(row, (channel, channels.end), columns, buffer);
                     for column in 0..columns {
-                        let mut y = [V::splat(0.0); 4];
-                        for (i, y) in y.iter_mut().enumerate() {
-                            *y = V::load(at(i, column));
-                        }
-                        for (i, y) in points::gradient(y).into_iter().enumerate() {
-                            y.store(at(i, column));
-                        }
+                        let y = points::gradient(load_4::<V>(at(0, column), columns * V::LANES));
+                        store_6(y, at(0, column), columns * V::LANES);
                     }
                     let to = values.to.add(number * across * values.tile + channel - channels.start);
                     for i in 0..6 {
                         for t in 0..across {
-                            let mut y = [V::splat(0.0); 4];
-                            for (j, y) in y.iter_mut().enumerate() {
-                                *y = V::load(at(i, SIDE * t + j));
-                            }
-                            for (j, y) in points::gradient(y).into_iter().enumerate() {
-                                y.store(to.add((i * 6 + j) * values.point + t * values.tile));
-                            }
+                            let y = points::gradient(load_4::<V>(at(i, SIDE * t), V::LANES));
+                            store_6(y, to.add(i * 6 * values.point + t * values.tile), values.point);
                         }
                     }
                 }
@@ -185,6 +165,52 @@ impl Planes<'_> {
     }
 }
 
+/// Vectors that are `step` elements apart. Written out, since iterating over an array of vectors copies it in pieces.
+#[inline(always)]
+pub(super) unsafe fn load_6<V: Lanes<Elem = f32>>(p: *const f32, step: usize) -> [V; 6] {
+    // SAFETY: the caller's word.
+    unsafe {
+        [
+            V::load(p),
+            V::load(p.add(step)),
+            V::load(p.add(2 * step)),
+            V::load(p.add(3 * step)),
+            V::load(p.add(4 * step)),
+            V::load(p.add(5 * step)),
+        ]
+    }
+}
+
+#[inline(always)]
+unsafe fn load_4<V: Lanes<Elem = f32>>(p: *const f32, step: usize) -> [V; 4] {
+    // SAFETY: the caller's word.
+    unsafe { [V::load(p), V::load(p.add(step)), V::load(p.add(2 * step)), V::load(p.add(3 * step))] }
+}
+
+#[inline(always)]
+pub(super) unsafe fn store_6<V: Lanes<Elem = f32>>([a, b, c, d, e, f]: [V; 6], p: *mut f32, step: usize) {
+    // SAFETY: the caller's word.
+    unsafe {
+        a.store(p);
+        b.store(p.add(step));
+        c.store(p.add(2 * step));
+        d.store(p.add(3 * step));
+        e.store(p.add(4 * step));
+        f.store(p.add(5 * step));
+    }
+}
+
+#[inline(always)]
+unsafe fn store_4<V: Lanes<Elem = f32>>([a, b, c, d]: [V; 4], p: *mut f32, step: usize) {
+    // SAFETY: the caller's word.
+    unsafe {
+        a.store(p);
+        b.store(p.add(step));
+        c.store(p.add(2 * step));
+        d.store(p.add(3 * step));
+    }
+}
+
 #[inline(always)]
 unsafe fn zeros<V: Lanes<Elem = f32>>(to: *mut f32, columns: usize) {
     for i in 0..columns {
@@ -227,20 +253,16 @@ impl Target {
             for (number, row) in rows.enumerate() {
                 for t in 0..across {
                     let from = values.to.add((number * across + t) * values.tile);
-                    let mut half = [[V::splat(0.0); 6]; 4];
+                    // Half transformed, four rows of six.
+                    let half = buffer.add(SIDE * columns * V::LANES);
                     for j in 0..6 {
-                        let mut m = [V::splat(0.0); 6];
-                        for (i, m) in m.iter_mut().enumerate() {
-                            *m = V::load(from.add((i * 6 + j) * values.point));
-                        }
-                        for (half, y) in half.iter_mut().zip(points::output(m)) {
-                            half[j] = y;
-                        }
+                        let y = points::output(load_6::<V>(from.add(j * values.point), 6 * values.point));
+                        store_4(y, half.add(j * V::LANES), 6 * V::LANES);
                     }
-                    for (r, half) in half.into_iter().enumerate() {
-                        for (c, y) in points::output(half).into_iter().enumerate() {
-                            y.add(bias).store(buffer.add((r * columns + SIDE * t + c) * V::LANES));
-                        }
+                    for r in 0..SIDE {
+                        let [a, b, c, d] = points::output(load_6::<V>(half.add(6 * r * V::LANES), V::LANES));
+                        let y = [a.add(bias), b.add(bias), c.add(bias), d.add(bias)];
+                        store_4(y, buffer.add((r * columns + SIDE * t) * V::LANES), V::LANES);
                     }
                 }
                 self.scatter::<V>(row, channel, here, buffer);

@@ -1,12 +1,12 @@
 //! dw = G^T [sum over tiles of (A dy A^T) x (B^T x B)] G: at each point a matrix product over all tiles.
 
 use super::apply::Widest;
-use super::tiles::{Planes, Values, buffer_size};
+use super::tiles::{Planes, Values, buffer_size, load_6};
 use super::{POINTS, Tiling, points};
 use crate::cpu::conv::Conv2d;
 use crate::cpu::conv::stripe::noting;
 use crate::cpu::gemm::lanes::{self, Lanes, Task};
-use crate::cpu::gemm::tile::{Geometry, Stride, piece, rows_of, store, tile};
+use crate::cpu::gemm::tile::{Geometry, Stride, piece, rows_of, tile};
 use crate::cpu::gemm::{Outcome, Scratch};
 use crate::cpu::pool::{Parts, ranges};
 use crate::cpu::simd;
@@ -161,7 +161,14 @@ impl Product<'_> {
             let a = (dy.to.cast_const().add(point * dy.point + target), rows_of::<R>(1), Stride(dy.tile as isize));
             let b = (x.to.cast_const().add(point * x.point + source), Stride(x.tile as isize));
             let acc = tile::<V, R, N, false>(tiles, a, b, 0);
-            store::<V, R, N, false>(acc, (to, x.tile), 0, accumulate);
+            // By index: an iterator over the tile takes it out of the registers.
+            for i in 0..R {
+                for v in 0..N {
+                    let to = to.add(i * x.tile + v * V::LANES);
+                    let sum = if accumulate { acc[i][v].add(V::load(to)) } else { acc[i][v] };
+                    sum.store(to);
+                }
+            }
         }
     }
 }
@@ -190,24 +197,27 @@ impl Task<f32> for Sums<'_> {
                 let mut taps = [[0.0; 16]; 9];
                 // SAFETY: the caller's word; `16` is the most lanes there are.
                 unsafe {
-                    let mut half = [[V::splat(0.0); 6]; 3];
+                    let mut half = [[0.0; 16]; 18];
                     for j in 0..6 {
-                        let mut s = [V::splat(0.0); 6];
+                        let mut s = [[0.0; 16]; 6];
                         for (i, s) in s.iter_mut().enumerate() {
                             let at = self.sums.add(((i * 6 + j) * targets + target) * padded + first);
-                            *s = V::load(at);
+                            let mut sum = V::load(at);
                             for block in 1..self.blocks {
-                                *s = s.add(V::load(at.add(block * self.size)));
+                                sum = sum.add(V::load(at.add(block * self.size)));
                             }
+                            sum.store(s.as_mut_ptr());
                         }
-                        for (half, g) in half.iter_mut().zip(points::weight(s)) {
-                            half[j] = g;
-                        }
+                        let [a, b, c] = points::weight(load_6::<V>(s.as_ptr().cast(), 16));
+                        a.store(half[j].as_mut_ptr());
+                        b.store(half[6 + j].as_mut_ptr());
+                        c.store(half[12 + j].as_mut_ptr());
                     }
-                    for (i, half) in half.into_iter().enumerate() {
-                        for (j, g) in points::weight(half).into_iter().enumerate() {
-                            g.store(taps[3 * i + j].as_mut_ptr());
-                        }
+                    for i in 0..3 {
+                        let [a, b, c] = points::weight(load_6::<V>(half[6 * i].as_ptr(), 16));
+                        a.store(taps[3 * i].as_mut_ptr());
+                        b.store(taps[3 * i + 1].as_mut_ptr());
+                        c.store(taps[3 * i + 2].as_mut_ptr());
                     }
                 }
                 for (lane, dw) in dw.chunks_exact_mut(9).enumerate() {
