@@ -9,6 +9,9 @@ mod direct;
 mod region;
 mod stripe;
 mod weights;
+mod winograd;
+
+pub use winograd::{set_winograd, winograd};
 
 use crate::cpu::gemm::{Mat, Product, gemm, gemm_batched};
 use crate::cpu::pool::{Parts, ranges};
@@ -67,7 +70,10 @@ impl Conv2d {
             }
             return self.add_bias(bias, y);
         }
-        as_float(x, w, y, |x: &[f32], w, y| direct::forward(self, x, w, bias.map(cast), y))
+        as_float(x, w, y, |x: &[f32], w, y| {
+            let forward = if winograd::pays(self) { winograd::forward } else { direct::forward };
+            forward(self, x, w, bias.map(cast), y)
+        })
             .or_else(|| as_float(x, w, y, |x: &[f64], w, y| direct::forward(self, x, w, bias.map(cast), y)))
             .unwrap_or(Ok(()))
     }
@@ -91,7 +97,10 @@ impl Conv2d {
                 (g * c.group_out() * c.taps(), (n * c.out_channels + g * c.group_out()) * c.plane_in())
             });
         }
-        as_float(dy, w, dx, |dy: &[f32], w, dx| direct::backward(self, dy, w, dx))
+        as_float(dy, w, dx, |dy: &[f32], w, dx| {
+            let backward = if winograd::pays(self) { winograd::backward_input } else { direct::backward };
+            backward(self, dy, w, dx)
+        })
             .or_else(|| as_float(dy, w, dx, |dy: &[f64], w, dx| direct::backward(self, dy, w, dx)))
             .unwrap_or_else(|| columns::backward_input(self, dy, w, dx))
     }
@@ -109,7 +118,10 @@ impl Conv2d {
             dw.fill(T::ZERO);
             return Ok(());
         }
-        as_float(x, dy, dw, |x: &[f32], dy, dw| weights::backward(self, x, dy, dw))
+        as_float(x, dy, dw, |x: &[f32], dy, dw| {
+            let backward = if winograd::pays(self) { winograd::backward_weight } else { weights::backward };
+            backward(self, x, dy, dw)
+        })
             .or_else(|| as_float(x, dy, dw, |x: &[f64], dy, dw| weights::backward(self, x, dy, dw)))
             .unwrap_or_else(|| columns::backward_weight(self, x, dy, dw))
     }

@@ -229,10 +229,11 @@ impl<T: Float> Region<'_, T> {
             let a = (sums.weights, rows_of::<R>(1), Stride(R as isize));
             let b = (sums.panel, Stride((V::NV * V::LANES) as isize));
             let acc = tile::<V, R, N, false>(sums.terms, a, b, 0);
-            for (i, row) in acc.into_iter().enumerate() {
+            // By index: an iterator over the tile takes it out of the registers.
+            for i in 0..R {
                 let bias = V::splat(self.bias(sums.target + i, sums.accumulate));
-                for (v, x) in row.into_iter().enumerate() {
-                    x.add(bias).store(block.add((i * N + v) * V::LANES));
+                for v in 0..N {
+                    acc[i][v].add(bias).store(block.add((i * N + v) * V::LANES));
                 }
             }
             let mut done = 0;

@@ -140,3 +140,77 @@ fn the_number_of_threads_does_not_change_a_bit() {
     }
     set_num_threads(0).unwrap();
 }
+
+/// Values between -0.5 and 0.5 that follow no pattern.
+fn noise(n: usize, seed: u64) -> Vec<f32> {
+    let mut state = seed;
+    let step = |_| {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        ((state >> 40) as f32) / (1 << 24) as f32 - 0.5
+    };
+    (0..n).map(step).collect()
+}
+
+/// The largest difference between the three results in float32 and in float64, relative to the largest value.
+fn errors(c: &Conv2d) -> [f64; 3] {
+    let x = noise(c.batch * c.in_channels * c.plane_in(), 1);
+    let w = noise(c.out_channels * c.taps(), 2);
+    let dy = noise(c.batch * c.out_channels * c.plane_out(), 3);
+    let bias = noise(c.out_channels, 4);
+    let wide = |x: &[f32]| x.iter().map(|&x| f64::from(x)).collect::<Vec<_>>();
+    let (mut y, mut dx, mut dw) = (dy.clone(), x.clone(), w.clone());
+    let (mut exact_y, mut exact_dx, mut exact_dw) = (wide(&y), wide(&dx), wide(&dw));
+    c.forward(&x, &w, Some(&bias), &mut y).unwrap();
+    c.backward_input(&dy, &w, &mut dx).unwrap();
+    c.backward_weight(&x, &dy, &mut dw).unwrap();
+    c.forward(&wide(&x), &wide(&w), Some(&wide(&bias)), &mut exact_y).unwrap();
+    c.backward_input(&wide(&dy), &wide(&w), &mut exact_dx).unwrap();
+    c.backward_weight(&wide(&x), &wide(&dy), &mut exact_dw).unwrap();
+    [(y, exact_y), (dx, exact_dx), (dw, exact_dw)].map(|(got, exact)| {
+        let largest = exact.iter().fold(0.0, |m: f64, x| m.max(x.abs()));
+        let worst = got.iter().zip(&exact).map(|(&a, b)| (f64::from(a) - b).abs()).fold(0.0, f64::max);
+        assert!(got.iter().all(|x| x.is_finite()));
+        worst / largest
+    })
+}
+
+#[test]
+fn winograd_is_as_good_as_float32_for_every_isa() {
+    let with = |padding: [usize; 2]| [[1, 1], padding, [1, 1]];
+    let cases = [
+        case([3, 16, 16, 1], [16, 16], [3, 3], with([1, 1])),
+        case([4, 17, 35, 1], [13, 19], [3, 3], with([0, 2])),
+        case([2, 40, 24, 1], [61, 7], [3, 3], with([2, 1])),
+        case([13, 33, 16, 1], [8, 9], [3, 3], with([1, 0])),
+        // Padding behind the input that differs from that before it, and none that is read.
+        Conv2d { output: [16, 14], ..case([4, 20, 20, 1], [16, 16], [3, 3], with([0, 1])) },
+    ];
+    each_isa(|_| {
+        for c in &cases {
+            assert!(winograd::pays(c), "{c:?}");
+            assert!(errors(c).iter().all(|&e| e < 5e-6), "{c:?}: {:?}", errors(c));
+        }
+    });
+    // The error grows with the channels no faster than that of a plain sum.
+    let wide = |channels| case([1, channels, channels, 1], [28, 28], [3, 3], with([1, 1]));
+    assert!(errors(&wide(64)).iter().all(|&e| e < 3e-6), "{:?}", errors(&wide(64)));
+    assert!(errors(&wide(256)).iter().all(|&e| e < 6e-6), "{:?}", errors(&wide(256)));
+    assert!(!winograd::pays(&case([1, 16, 16, 1], [16, 16], [3, 3], with([1, 1]))));
+}
+
+#[test]
+fn winograd_is_the_same_for_any_number_of_threads() {
+    let c = case([5, 32, 48, 1], [20, 20], [3, 3], [[1, 1], [1, 1], [1, 1]]);
+    let (x, w) = (noise(5 * 32 * 400, 1), noise(48 * 32 * 9, 2));
+    let run = |threads| {
+        set_num_threads(threads).unwrap();
+        let (mut y, mut dx, mut dw) = (vec![0.0; 5 * 48 * 400], x.clone(), w.clone());
+        c.forward(&x, &w, None, &mut y).unwrap();
+        c.backward_input(&y, &w, &mut dx).unwrap();
+        c.backward_weight(&x, &y, &mut dw).unwrap();
+        (y, dx, dw)
+    };
+    let one = run(1);
+    assert!(run(2) == one && run(3) == one);
+    set_num_threads(0).unwrap();
+}
