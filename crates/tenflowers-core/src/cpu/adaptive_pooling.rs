@@ -10,7 +10,7 @@ use std::ops::Range;
 
 /// Input elements of one chunk.
 const GRAIN: usize = 1 << 15;
-/// Sums and maxima along a row are kept in as many parts, since one after the other is slow.
+/// Elements of a row that are worked on at once: one after the other is slow.
 const PARTS: usize = 16;
 
 /// A pooling of contiguous `planes x depth x height x width`, whose windows may be of different sizes and may overlap.
@@ -150,7 +150,8 @@ impl AdaptivePool {
                         let plane = &x[row / rows * inputs..][..inputs];
                         for (n, (value, index)) in values.iter_mut().zip(indices).enumerate() {
                             let window = self.window(2, n);
-                            (*value, *index) = largest(plane, self.lines(row % rows).map(|line| line * width), window);
+                            let lines = self.lines(row % rows).map(|line| line * width + window.start);
+                            (*value, *index) = largest(plane, lines, window.len());
                         }
                     }
                 },
@@ -191,40 +192,26 @@ fn sum<T: Product>(x: &[T]) -> T {
     rest.iter().fold(total, |a, &x| a.plus(x))
 }
 
-/// The largest element of a window of lines that begin at the given places, and where it is.
+/// The largest element of a window of lines of one length that begin at the given places, and where it is.
 #[inline(always)]
-fn largest<T: Ordered>(plane: &[T], lines: impl Iterator<Item = usize> + Clone, window: Range<usize>) -> (T, i64) {
-    let mut best: Option<(T, usize)> = None;
-    let mut nothing = false;
-    for line in lines.clone() {
-        let x = &plane[line..][window.clone()];
-        let mut top = [x[0]; PARTS];
-        let chunks = x.chunks_exact(PARTS);
-        let rest = chunks.remainder();
-        for chunk in chunks {
-            for (t, &x) in top.iter_mut().zip(chunk) {
-                *t = x.larger(*t);
+fn largest<T: Ordered>(plane: &[T], lines: impl Iterator<Item = usize>, length: usize) -> (T, i64) {
+    let (mut best, mut at) = (T::LOWEST, None);
+    for line in lines {
+        for (n, part) in plane[line..][..length].chunks(PARTS).enumerate() {
+            // Few parts hold a new maximum: that is asked of a whole part at once.
+            let news = |x: T| x.above(best) | x.is_nothing();
+            let any = |part: &[T; PARTS]| part.iter().fold(false, |any, &x| any | news(x));
+            if at.is_some() && part.try_into().is_ok_and(|part| !any(part)) {
+                continue;
+            }
+            for (i, &x) in part.iter().enumerate() {
+                if x.above(best) || x.is_nothing() || at.is_none() {
+                    (best, at) = (x, Some(line + n * PARTS + i));
+                }
             }
         }
-        for (t, &x) in top.iter_mut().zip(rest) {
-            *t = x.larger(*t);
-        }
-        let top = top.into_iter().fold(x[0], |a, t| t.larger(a));
-        nothing |= top.is_nothing();
-        if best.is_none_or(|(b, _)| top.above(b)) {
-            best = Some((top, line));
-        }
     }
-    if nothing {
-        let all = lines.flat_map(|line| line + window.start..line + window.end);
-        let last = all.filter(|&i| plane[i].is_nothing()).last().unwrap_or(0);
-        return (plane[last], last as i64);
-    }
-    let (value, line) = best.unwrap_or((T::LOWEST, 0));
-    // The first that nothing exceeds; zeros of either sign are equal.
-    let first = plane[line..][window.clone()].iter().position(|&x| !value.above(x)).unwrap_or(0);
-    let at = line + window.start + first;
-    (plane[at], at as i64)
+    (best, at.unwrap_or(0) as i64)
 }
 
 #[cfg(test)]
