@@ -36,6 +36,7 @@ KINDS = {
     "Scalar": "_Number",
     "Int": "_int",
     "Ints": "_int | Sequence[_int]",
+    "IntOptions": "_int | Sequence[_int | None]",
     "Size": "Sequence[_int]",
     "Float": "_float",
     "Bool": "_bool",

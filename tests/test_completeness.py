@@ -73,6 +73,8 @@ NO_0D = """
     T mT tril triu matmul mm bmm mv dot addmm linear conv2d max_pool2d avg_pool2d layer_norm batch_norm diagonal narrow
     select unbind split chunk as_strided pad index_put index_select index_copy index_add index_fill scatter_add view cat
     nll_loss cross_entropy expand_as repeat
+    adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d
+    adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d
 """
 # Modules and classes of the package are public and not callables of an operation.
 NO_OPERATIONS = (type, ModuleType)

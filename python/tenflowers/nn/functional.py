@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from .._core import (
     Tensor,
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    adaptive_avg_pool3d,
+    adaptive_max_pool1d,
+    adaptive_max_pool2d,
+    adaptive_max_pool3d,
     avg_pool2d,
     batch_norm,
     binary_cross_entropy_with_logits,
@@ -28,6 +34,12 @@ from .._core import (
 from .._core import relu as _relu
 
 __all__ = [
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d",
+    "adaptive_avg_pool3d",
+    "adaptive_max_pool1d",
+    "adaptive_max_pool2d",
+    "adaptive_max_pool3d",
     "avg_pool2d",
     "batch_norm",
     "binary_cross_entropy_with_logits",

@@ -6,9 +6,19 @@ from .._core import Tensor
 from . import functional as F
 from .module import Module
 
-__all__ = ["AvgPool2d", "MaxPool2d"]
+__all__ = [
+    "AdaptiveAvgPool1d",
+    "AdaptiveAvgPool2d",
+    "AdaptiveAvgPool3d",
+    "AdaptiveMaxPool1d",
+    "AdaptiveMaxPool2d",
+    "AdaptiveMaxPool3d",
+    "AvgPool2d",
+    "MaxPool2d",
+]
 
 _Sizes = int | tuple[int, int]
+_Parts = int | None | tuple[int | None, ...]
 
 
 class MaxPool2d(Module):
@@ -98,3 +108,102 @@ class AvgPool2d(Module):
 
     def extra_repr(self) -> str:
         return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+
+
+class _AdaptivePool(Module):
+    def __init__(self, output_size: _Parts) -> None:
+        super().__init__()
+        self.output_size = output_size
+
+    def extra_repr(self) -> str:
+        return f"output_size={self.output_size}"
+
+
+class _AdaptiveMaxPool(_AdaptivePool):
+    def __init__(self, output_size: _Parts, return_indices: bool = False) -> None:
+        super().__init__(output_size)
+        self.return_indices = return_indices
+
+
+class AdaptiveAvgPool1d(_AdaptivePool):
+    """The means of the windows that cut (N, C, L) or (C, L) into ``output_size`` parts.
+
+    ``output_size`` is an integer; ``None`` is the input's size.
+
+    >>> nn.AdaptiveAvgPool1d(2)(tf.tensor([[1.0, 2.0, 3.0, 4.0]]))
+    tensor([[1.5000, 3.5000]])
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.adaptive_avg_pool1d(input, self.output_size)
+
+
+class AdaptiveAvgPool2d(_AdaptivePool):
+    """The means of the windows that cut (N, C, H, W) or (C, H, W) into ``output_size`` parts.
+
+    Sizes are an integer or one for each dimension; ``None`` is the input's size.
+
+    >>> nn.AdaptiveAvgPool2d((1, None))(tf.arange(16.0).view(1, 4, 4))
+    tensor([[[6., 7., 8., 9.]]])
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.adaptive_avg_pool2d(input, self.output_size)
+
+
+class AdaptiveAvgPool3d(_AdaptivePool):
+    """The means of the windows that cut (N, C, D, H, W) or (C, D, H, W) into ``output_size`` parts.
+
+    Sizes are an integer or one for each dimension; ``None`` is the input's size.
+
+    >>> nn.AdaptiveAvgPool3d(1)(tf.arange(8.0).view(1, 2, 2, 2))
+    tensor([[[[3.5000]]]])
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.adaptive_avg_pool3d(input, self.output_size)
+
+
+class AdaptiveMaxPool1d(_AdaptiveMaxPool):
+    """The largest values of the windows that cut (N, C, L) or (C, L) into ``output_size`` parts.
+
+    ``output_size`` is an integer; ``None`` is the input's size. With
+    ``return_indices`` it also gives the places of the values.
+
+    >>> nn.AdaptiveMaxPool1d(2)(tf.tensor([[1.0, 5.0, 3.0, 4.0]]))
+    tensor([[5., 4.]])
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        pooled: Tensor = F.adaptive_max_pool1d(input, self.output_size, self.return_indices)
+        return pooled
+
+
+class AdaptiveMaxPool2d(_AdaptiveMaxPool):
+    """The largest values of the windows that cut (N, C, H, W) or (C, H, W) into ``output_size`` parts.
+
+    Sizes are an integer or one for each dimension; ``None`` is the input's size. With
+    ``return_indices`` it also gives the places of the values.
+
+    >>> nn.AdaptiveMaxPool2d((1, None))(tf.arange(16.0).view(1, 4, 4))
+    tensor([[[12., 13., 14., 15.]]])
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        pooled: Tensor = F.adaptive_max_pool2d(input, self.output_size, self.return_indices)
+        return pooled
+
+
+class AdaptiveMaxPool3d(_AdaptiveMaxPool):
+    """The largest values of the windows that cut (N, C, D, H, W) or (C, D, H, W) into ``output_size`` parts.
+
+    Sizes are an integer or one for each dimension; ``None`` is the input's size. With
+    ``return_indices`` it also gives the places of the values.
+
+    >>> nn.AdaptiveMaxPool3d(1)(tf.arange(8.0).view(1, 2, 2, 2))
+    tensor([[[[7.]]]])
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        pooled: Tensor = F.adaptive_max_pool3d(input, self.output_size, self.return_indices)
+        return pooled

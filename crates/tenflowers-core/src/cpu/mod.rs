@@ -1,4 +1,5 @@
 //! Kernels on memory and layouts. Nothing here knows what a tensor is.
+pub mod adaptive_pooling;
 pub mod alloc;
 pub mod cast;
 pub mod conv;

@@ -5,6 +5,7 @@ use crate::dtype::{DType, Scalar};
 use crate::error::{Result, TensorError};
 use crate::rng::Generator;
 use crate::tensor::Tensor;
+use smallvec::{SmallVec, smallvec};
 
 /// An operand of arithmetic.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +39,9 @@ impl From<Scalar> for Operand<'_> {
 #[derive(Debug, Clone, Copy)]
 pub struct Size<'a>(pub &'a [i64]);
 
+/// Integers, some left out.
+pub type IntOptions = SmallVec<[Option<i64>; 4]>;
+
 /// Tensors that index one dimension each, some left out.
 pub type Indices<'a> = &'a [Option<Tensor>];
 
@@ -63,6 +67,8 @@ args! {
     &'a [Tensor], Tensors, Value::Tensors(t) => t, Value::Tensor(t) => std::slice::from_ref(t);
     Indices<'a>, TensorOptions, Value::TensorOptions(t) => t;
     &'a [i64], Ints, Value::Ints(v) => v, Value::Int(v) => std::slice::from_ref(v);
+    IntOptions, IntOptions, Value::IntOptions(v) => v.clone(), Value::Ints(v) => v.iter().copied().map(Some).collect(),
+        Value::Int(v) => smallvec![Some(*v)], Value::None => smallvec![None];
     Size<'a>, Size, Value::Ints(v) => Size(v), Value::Int(v) => Size(std::slice::from_ref(v));
     i64, Int, Value::Int(v) => *v;
     f64, Float, Value::Float(v) => *v, Value::Int(v) => *v as f64, Value::Scalar(s) => s.as_f64();

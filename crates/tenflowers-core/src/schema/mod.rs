@@ -4,7 +4,7 @@ mod arg;
 mod rows;
 mod value;
 
-pub use arg::{Arg, Indices, Operand, Size, missing, read};
+pub use arg::{Arg, Indices, IntOptions, Operand, Size, missing, read};
 pub use value::{Ret, Value};
 
 use crate::error::{Result, TensorError};
@@ -24,6 +24,8 @@ pub enum ParamKind {
     Int,
     /// One integer or several.
     Ints,
+    /// One integer or several, some of which may be left out.
+    IntOptions,
     /// Integers, which may also stand one by one as the last arguments: `x.view(2, 3)`.
     Size,
     Float,
@@ -45,6 +47,7 @@ impl ParamKind {
             ParamKind::Scalar => "a number",
             ParamKind::Int => "an int",
             ParamKind::Ints => "an int or a list of ints",
+            ParamKind::IntOptions => "an int or a list of ints or None",
             ParamKind::Size => "ints",
             ParamKind::Float => "a float",
             ParamKind::Bool => "a bool",

@@ -15,6 +15,7 @@ pub enum Value {
     Scalar(Scalar),
     Int(i64),
     Ints(SmallVec<[i64; 4]>),
+    IntOptions(SmallVec<[Option<i64>; 4]>),
     Float(f64),
     Bool(bool),
     DType(DType),

@@ -114,7 +114,7 @@ fn convert(schema: &Schema, param: &Param, v: &Given) -> Result<Value, Refused<F
         (ParamKind::Operand, _) => number(v).map(Value::Scalar),
         (ParamKind::Scalar, _) => number_or_element().map(Value::Scalar),
         (ParamKind::Int, _) => int(v).map(Value::Int),
-        (ParamKind::Ints | ParamKind::Size, _) => ints(v),
+        (ParamKind::Ints | ParamKind::IntOptions | ParamKind::Size, _) => ints(v),
         (ParamKind::Bool, _) => match number_or_element() {
             Some(Scalar::Bool(b)) => Some(Value::Bool(b)),
             _ => None,
@@ -172,7 +172,12 @@ fn tensors(schema: &'static Schema, result: Value) -> Result<Vec<Tensor>, Failur
         Value::Float(f) => one(Scalar::Float(f), DType::F64),
         Value::Scalar(s) => one(s, s.dtype()),
         Value::Ints(all) => Ok(vec![Tensor::<i64>::from_vec(all.to_vec(), &[all.len()])?.erase().clone()]),
-        Value::TensorOptions(_) | Value::DType(_) | Value::Device(_) | Value::Str(_) | Value::Generator(_) => {
+        Value::TensorOptions(_)
+        | Value::IntOptions(_)
+        | Value::DType(_)
+        | Value::Device(_)
+        | Value::Str(_)
+        | Value::Generator(_) => {
             Err(TensorError::unsupported(schema.name, "C: its result is no tensor and no number").into())
         }
     }

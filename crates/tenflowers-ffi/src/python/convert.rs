@@ -163,6 +163,13 @@ pub fn convert(schema: &Schema, param: &Param, v: &Bound<'_, PyAny>) -> PyResult
                 Err(e) => int(v).map(Value::Int).map_err(|_| or_wrong(e)),
             }
         }
+        ParamKind::IntOptions => match sequence(v) {
+            None => int(v).map(Value::Int).map_err(or_wrong),
+            Some(items) => {
+                let item = |i: &Bound<'_, PyAny>| if i.is_none() { Ok(None) } else { int(i).map(Some) };
+                items.iter().map(item).collect::<PyResult<_>>().map(Value::IntOptions).map_err(or_wrong)
+            }
+        },
         ParamKind::Bool => match v.cast::<PyBool>() {
             Ok(b) => Ok(Value::Bool(b.is_true())),
             Err(_) => match element(v).or_else(|| number(v)) {

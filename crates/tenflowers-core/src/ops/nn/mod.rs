@@ -1,4 +1,5 @@
 //! The operations of layers and losses.
+mod adaptive_pool;
 mod conv;
 mod dropout;
 mod embedding;
@@ -8,6 +9,7 @@ mod norm;
 mod pool;
 mod softmax;
 
+pub use adaptive_pool::*;
 pub use conv::*;
 pub use dropout::*;
 pub use embedding::*;
@@ -20,8 +22,9 @@ pub use softmax::*;
 use crate::error::{Result, TensorError};
 use crate::schema::Schema;
 
-pub(super) fn schemas() -> [&'static [&'static [Schema]]; 8] {
+pub(super) fn schemas() -> [&'static [&'static [Schema]]; 9] {
     [
+        adaptive_pool::SCHEMAS,
         conv::SCHEMAS,
         dropout::SCHEMAS,
         embedding::SCHEMAS,

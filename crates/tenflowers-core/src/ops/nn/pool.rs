@@ -43,14 +43,19 @@ impl Op for MaxPool {
         smallvec![Slot::Output(1)]
     }
     fn vjp(&self, back: &Back) -> Result<Grads> {
-        let Some(g) = back.grad_of(0) else { return Ok(smallvec![None]) };
         let (planes, [h, w]) = (self.0.planes, self.0.input);
-        let n = self.0.output[0] * self.0.output[1];
-        let zeros = full_like(g, &[planes, h * w], Scalar::ZERO)?;
-        let places = reshape_to(back.output(1)?, &[planes, n])?;
-        let spread = scatter_add(&zeros, 1, &places, &reshape_to(g, &[planes, n])?)?;
-        Ok(smallvec![Some(reshape_to(&spread, &[planes, h, w])?)])
+        max_gradient(back, planes, &[planes, h, w])
     }
+}
+
+/// The gradient of the largest elements of planes, of which output 1 says where they are: of the shape `shape`.
+pub(super) fn max_gradient(back: &Back, planes: usize, shape: &[usize]) -> Result<Grads> {
+    let Some(g) = back.grad_of(0) else { return Ok(smallvec![None]) };
+    let flat = |shape: &[usize]| [planes, shape[1..].iter().product()];
+    let zeros = full_like(g, &flat(shape), Scalar::ZERO)?;
+    let places = reshape_to(back.output(1)?, &flat(g.shape()))?;
+    let spread = scatter_add(&zeros, 1, &places, &reshape_to(g, &flat(g.shape()))?)?;
+    Ok(smallvec![Some(reshape_to(&spread, shape)?)])
 }
 
 /// `[planes, h, w]` to the mean of each window, or the way back, which is linear as well.
