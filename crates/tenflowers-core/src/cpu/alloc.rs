@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// A cache line, and the widest vector; small blocks do with what the allocator gives fastest.
 const fn align(len: usize) -> usize {
-    if len < 256 { 16 } else { 64 }
+    if len < 256 { 8 } else { 64 }
 }
 
 static LIVE: AtomicUsize = AtomicUsize::new(0);
