@@ -80,30 +80,56 @@ pub type Keep = SmallVec<[Slot; 3]>;
 /// Work from here on is done without the interpreter's lock: some fifty microseconds.
 const LONG: usize = 1 << 16;
 
+/// The single door: infer, run, record. Gives the first output.
 pub fn apply(op: &dyn Op, inputs: &[&Tensor]) -> Result<Tensor> {
-    Ok(apply_all(op, inputs)?.swap_remove(0))
+    match op.infer(inputs)? {
+        Meta::View(layout) => Ok(view(op, inputs[0], layout, inputs[0].dtype())),
+        Meta::Part(layout, dtype) => Ok(view(op, inputs[0], layout, dtype)),
+        Meta::New(metas) => match &metas[..] {
+            // What most calls on small tensors are, without lists and history.
+            [(shape, dtype)] if !recording(inputs) => {
+                let out = Tensor::empty(shape, *dtype)?;
+                run_locked(op, inputs, std::slice::from_ref(&out))?;
+                Ok(out)
+            }
+            _ => Ok(run_new(op, inputs, metas)?.swap_remove(0)),
+        },
+    }
 }
 
-/// The single door: infer, run, record.
+/// As [`apply`], with all outputs.
 pub fn apply_all(op: &dyn Op, inputs: &[&Tensor]) -> Result<Outputs> {
-    let metas = match op.infer(inputs)? {
-        Meta::View(layout) => return Ok(smallvec![view(op, inputs[0], layout, inputs[0].dtype())]),
-        Meta::Part(layout, dtype) => return Ok(smallvec![view(op, inputs[0], layout, dtype)]),
-        Meta::New(metas) => metas,
-    };
+    match op.infer(inputs)? {
+        Meta::View(layout) => Ok(smallvec![view(op, inputs[0], layout, inputs[0].dtype())]),
+        Meta::Part(layout, dtype) => Ok(smallvec![view(op, inputs[0], layout, dtype)]),
+        Meta::New(metas) => run_new(op, inputs, metas),
+    }
+}
+
+/// Runs a kernel into outputs that nobody else has yet.
+fn run_locked(op: &dyn Op, inputs: &[&Tensor], outs: &[Tensor]) -> Result<()> {
+    let reads: SmallVec<[&Storage; 3]> = inputs.iter().map(|t| &**t.storage()).collect();
+    let _locks = lock(&reads, &[]);
+    // SAFETY: the locks are held to the end of the kernel.
+    unsafe { kernel(op, inputs, outs) }
+}
+
+fn run_new(op: &dyn Op, inputs: &[&Tensor], metas: Metas) -> Result<Outputs> {
     let edges: Option<Edges> = recording(inputs).then(|| inputs.iter().map(|t| t.edge()).collect());
     let outs: Outputs = match &metas[..] {
         [(shape, dtype)] => smallvec![Tensor::empty(shape, *dtype)?],
         several => several.iter().map(|(shape, dtype)| Tensor::empty(shape, *dtype)).collect::<Result<_>>()?,
     };
+    let Some(edges) = edges else {
+        run_locked(op, inputs, &outs)?;
+        return Ok(outs);
+    };
     let reads: SmallVec<[&Storage; 3]> = inputs.iter().map(|t| &**t.storage()).collect();
     let _locks = lock(&reads, &[]);
     // SAFETY: the locks are held to the end of the kernel.
     unsafe { kernel(op, inputs, &outs)? };
-    if let Some(edges) = edges {
-        // Under the locks: the versions noted are those that the kernel read.
-        record(op, inputs, edges, &outs, metas);
-    }
+    // Under the locks: the versions noted are those that the kernel read.
+    record(op, inputs, edges, &outs, metas);
     Ok(outs)
 }
 

@@ -74,8 +74,8 @@ impl Conv2d {
             let forward = if winograd::pays(self) { winograd::forward } else { direct::forward };
             forward(self, x, w, bias.map(cast), y)
         })
-            .or_else(|| as_float(x, w, y, |x: &[f64], w, y| direct::forward(self, x, w, bias.map(cast), y)))
-            .unwrap_or(Ok(()))
+        .or_else(|| as_float(x, w, y, |x: &[f64], w, y| direct::forward(self, x, w, bias.map(cast), y)))
+        .unwrap_or(Ok(()))
     }
 
     /// dx, the gradient of x; writes all of it.
@@ -101,8 +101,8 @@ impl Conv2d {
             let backward = if winograd::pays(self) { winograd::backward_input } else { direct::backward };
             backward(self, dy, w, dx)
         })
-            .or_else(|| as_float(dy, w, dx, |dy: &[f64], w, dx| direct::backward(self, dy, w, dx)))
-            .unwrap_or_else(|| columns::backward_input(self, dy, w, dx))
+        .or_else(|| as_float(dy, w, dx, |dy: &[f64], w, dx| direct::backward(self, dy, w, dx)))
+        .unwrap_or_else(|| columns::backward_input(self, dy, w, dx))
     }
 
     /// dw, the gradient of w; writes all of it. Images are summed in fixed blocks, in order.
@@ -122,8 +122,8 @@ impl Conv2d {
             let backward = if winograd::pays(self) { winograd::backward_weight } else { weights::backward };
             backward(self, x, dy, dw)
         })
-            .or_else(|| as_float(x, dy, dw, |x: &[f64], dy, dw| weights::backward(self, x, dy, dw)))
-            .unwrap_or_else(|| columns::backward_weight(self, x, dy, dw))
+        .or_else(|| as_float(x, dy, dw, |x: &[f64], dy, dw| weights::backward(self, x, dy, dw)))
+        .unwrap_or_else(|| columns::backward_weight(self, x, dy, dw))
     }
 
     /// Matrix products, one for each image and group: `offsets` gives the first elements of A and B.

@@ -20,6 +20,12 @@ impl Handle {
         // SAFETY: the lock is held, and `clone` runs no Python code.
         unsafe { (*self.0.get()).clone() }
     }
+    /// Runs `f`, which runs no Python code, on the tensor.
+    #[inline]
+    pub fn look<R>(&self, _py: Python<'_>, f: impl FnOnce(&Tensor) -> R) -> R {
+        // SAFETY: as above.
+        f(unsafe { &*self.0.get() })
+    }
     pub fn set(&self, _py: Python<'_>, t: Tensor) {
         // SAFETY: as above; the old tensor is dropped after the exchange.
         drop(unsafe { std::mem::replace(&mut *self.0.get(), t) });
@@ -40,6 +46,9 @@ impl Handle {
     }
     pub fn get(&self, _py: Python<'_>) -> Tensor {
         self.0.lock().unwrap_or_else(|e| e.into_inner()).clone()
+    }
+    pub fn look<R>(&self, _py: Python<'_>, f: impl FnOnce(&Tensor) -> R) -> R {
+        f(&self.0.lock().unwrap_or_else(|e| e.into_inner()))
     }
     pub fn set(&self, _py: Python<'_>, t: Tensor) {
         *self.0.lock().unwrap_or_else(|e| e.into_inner()) = t;

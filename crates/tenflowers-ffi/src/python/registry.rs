@@ -6,7 +6,6 @@ use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString, PyTuple};
-use smallvec::SmallVec;
 use std::ffi::{CString, c_int};
 use std::sync::OnceLock;
 use tenflowers_core::schema::{Param, Place, Returns, Schema, Value};
@@ -24,6 +23,8 @@ type Fast = unsafe extern "C" fn(
 struct Row {
     name: String,
     shared: overload::Row,
+    /// The only overload, if the tensor of a method is its first argument.
+    alone: Option<&'static Schema>,
     /// The named tuples that the overloads return.
     tuples: Vec<Option<Py<PyAny>>>,
 }
@@ -44,12 +45,21 @@ seq_macro::seq!(N in 0..1024 {
     static FUNCTIONS: [Fast; MOST] = [#(entry::<N, false>,)*];
 });
 
-/// The arguments of one call, as CPython hands them over.
+/// The arguments of one call, as CPython hands them over: those by position, then one for each name.
 struct Given<'py> {
+    py: Python<'py>,
     slf: Option<Borrowed<'py, 'py, PyAny>>,
-    positional: SmallVec<[Borrowed<'py, 'py, PyAny>; 6]>,
+    args: *const *mut ffi::PyObject,
+    positional: usize,
     names: Option<Borrowed<'py, 'py, PyTuple>>,
-    named: *const *mut ffi::PyObject,
+}
+
+impl<'py> Given<'py> {
+    #[inline]
+    fn at(&self, i: usize) -> Borrowed<'py, 'py, PyAny> {
+        // SAFETY: the convention: as many values as are counted.
+        unsafe { Borrowed::from_ptr(self.py, *self.args.add(i)) }
+    }
 }
 
 impl<'py> Arguments for Given<'py> {
@@ -61,7 +71,7 @@ impl<'py> Arguments for Given<'py> {
     }
     #[inline]
     fn positional(&self) -> impl ExactSizeIterator<Item = Self::One> + Clone {
-        self.positional.iter().copied()
+        (0..self.positional).map(|i| self.at(i))
     }
     #[inline]
     fn named(
@@ -71,9 +81,7 @@ impl<'py> Arguments for Given<'py> {
         let Some(names) = self.names else { return Ok(()) };
         for (i, name) in names.iter_borrowed().enumerate() {
             let name = name.cast::<PyString>().map_err(|e| Refused::Form(e.into()))?;
-            // SAFETY: the convention: a value for each name.
-            let v = unsafe { Borrowed::from_ptr(names.py(), *self.named.add(i)) };
-            take(name.to_str().map_err(Refused::Form)?, v)?;
+            take(name.to_str().map_err(Refused::Form)?, self.at(self.positional + i))?;
         }
         Ok(())
     }
@@ -136,8 +144,7 @@ unsafe fn call(
         // A method without arguments, `x.exp()`, goes straight on.
         if nargs == 0
             && kwnames.is_null()
-            && let [schema] = &row.shared.overloads[..]
-            && schema.own() == Some(0)
+            && let Some(schema) = row.alone
         {
             // SAFETY: a method is called on an object.
             let slf = (!slf.is_null()).then(|| unsafe { Borrowed::from_ptr(py, slf) });
@@ -149,16 +156,15 @@ unsafe fn call(
                 return run(py, schema, &row.tuples[0], &values, target, row.shared.in_place);
             }
         }
-        // SAFETY: the convention: `nargs` arguments, and as many more as there are names.
-        let at = |i| unsafe { Borrowed::from_ptr(py, *args.add(i)) };
-        // SAFETY: as above.
+        // SAFETY: the convention: an object, or nothing.
         let given = unsafe {
             let names = (!kwnames.is_null()).then(|| Borrowed::from_ptr(py, kwnames));
             Given {
+                py,
                 slf: (!slf.is_null()).then(|| Borrowed::from_ptr(py, slf)),
-                positional: (0..nargs).map(at).collect(),
+                args,
+                positional: nargs,
                 names: names.map(|n| n.cast::<PyTuple>()).transpose()?,
-                named: args.wrapping_add(nargs),
             }
         };
         run_row(py, row, &given)
@@ -264,7 +270,11 @@ fn table(py: Python<'_>) -> PyResult<Vec<Row>> {
     };
     let row = |(name, shared): (String, overload::Row)| {
         let tuples = shared.overloads.iter().map(tuple).collect::<PyResult<_>>()?;
-        Ok(Row { name, shared, tuples })
+        let alone = match shared.overloads[..] {
+            [schema] if schema.own() == Some(0) => Some(schema),
+            _ => None,
+        };
+        Ok(Row { name, shared, alone, tuples })
     };
     overload::rows().into_iter().map(row).collect()
 }

@@ -128,10 +128,10 @@ pub fn wrap(py: Python<'_>, t: Tensor) -> PyResult<Bound<'_, PyAny>> {
         // SAFETY: as above.
         return Ok(unsafe { Bound::from_borrowed_ptr(py, known) });
     }
-    let new = without_dict(py, || Bound::new(py, PyTensor::new_of(t.clone())))?;
-    let own = new.as_ptr().cast::<c_void>();
-    t.set_object(own);
-    new.get().own.store(own, Ordering::Release);
+    let new = without_dict(py, || Bound::new(py, PyTensor::new_of(t)))?;
+    let (this, own) = (new.get(), new.as_ptr().cast::<c_void>());
+    this.tensor.look(py, |t| t.set_object(own));
+    this.own.store(own, Ordering::Release);
     Ok(new.into_any())
 }
 
