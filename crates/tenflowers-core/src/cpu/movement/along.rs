@@ -74,7 +74,8 @@ pub fn scatter(dim: usize, index: &View, src: &View, out: &mut ViewMut, how: Sca
     let numel: usize = shape.iter().product();
     let across = (0..shape.len()).filter(|&d| d != dim).max_by_key(|&d| shape[d]);
     let width = across.map_or(1, |d| shape[d]);
-    let pieces = (numel / GRAIN).clamp(1, width.max(1));
+    // Few and wide, since every piece goes through all the pages of the tensors.
+    let pieces = (numel / (8 * GRAIN)).min(width / 16).max(1);
     crate::storage_type!(out.dtype, T => {
         let (to, from) = (out.ptr::<T>() as usize, src.ptr::<T>() as usize);
         let piece = |i: usize| {

@@ -34,11 +34,29 @@ struct Offsets<'a> {
     stride: isize,
 }
 
+/// As `Offsets`, in registers.
+#[derive(Clone, Copy)]
+struct Reader {
+    values: *const i64,
+    size: i64,
+    stride: isize,
+}
+
 impl Offsets<'_> {
+    /// Of offsets in steps of `unit`.
     #[inline(always)]
-    fn at(&self, i: usize) -> isize {
-        // SAFETY: callers stay below the number of indices.
-        let v = unsafe { *self.values.get_unchecked(i) };
+    fn reader(&self, unit: usize) -> Reader {
+        Reader { values: self.values.as_ptr(), size: self.size, stride: self.stride * unit as isize }
+    }
+}
+
+impl Reader {
+    /// # Safety
+    /// `i` is below the number of indices.
+    #[inline(always)]
+    unsafe fn at(self, i: usize) -> isize {
+        // SAFETY: the caller's word.
+        let v = unsafe { *self.values.add(i) };
         (v + (self.size & (v >> 63))) as isize * self.stride
     }
 }
@@ -159,10 +177,10 @@ pub fn index(lookup: &Lookup, x: &View, out: &mut ViewMut) -> Result<()> {
 /// `run` elements of `size` bytes are at every offset, and room for the rows at `to`.
 unsafe fn rows(from: *const u8, to: *mut u8, size: usize, run: usize, offsets: &Offsets, picked: Range<usize>) {
     let bytes = run * size;
-    let first = picked.start;
+    let (first, offsets) = (picked.start, offsets.reader(size));
     macro_rules! at {
         ($i:expr) => {
-            from.wrapping_offset(offsets.at($i) * size as isize)
+            from.wrapping_offset(offsets.at($i))
         };
     }
     macro_rules! pieces {
@@ -206,9 +224,11 @@ unsafe fn scattered_rows<T: Copy>(
     offsets: &Offsets,
     picked: Range<usize>,
 ) {
-    let first = picked.start;
+    let (first, offsets) = (picked.start, offsets.reader(1));
     for i in picked {
-        let (from, to) = (from.wrapping_offset(offsets.at(i)), to.wrapping_add((i - first) * run));
+        // SAFETY: the caller's word.
+        let at = unsafe { offsets.at(i) };
+        let (from, to) = (from.wrapping_offset(at), to.wrapping_add((i - first) * run));
         walk.all(&mut |at, step, n| {
             for j in 0..n as isize {
                 // SAFETY: the caller's word.
@@ -268,26 +288,31 @@ impl Rows<'_> {
     /// Nobody else reads or writes the places that they name.
     #[inline(always)]
     unsafe fn put<T: Number>(&self, to: *mut T, from: *const T, head: usize, order: impl Iterator<Item = usize>) {
-        let step = [self.walk.inner()[0], self.walk.inner()[1]];
+        let (step, offsets) = ([self.walk.inner()[0], self.walk.inner()[1]], self.offsets.reader(1));
+        let place = |i: usize| {
+            // SAFETY: `order` stays below the number of indices.
+            let at = unsafe { offsets.at(i) };
+            (to.wrapping_offset(at), from.wrapping_offset(self.heads.at(head + i)))
+        };
         if self.walk.is_one_run() {
+            let (run, add) = (self.run, self.add);
             vectorize(
                 #[inline(always)]
                 |_| {
                     for i in order {
-                        let (to, from) =
-                            (to.wrapping_offset(self.offsets.at(i)), from.wrapping_offset(self.heads.at(head + i)));
+                        let (to, from) = place(i);
                         // SAFETY: the indices were checked, and the layouts hold the rows.
-                        unsafe { put_row(to, from, self.run, step, self.add) };
+                        unsafe { put_row(to, from, run, step, add) };
                     }
                 },
             );
             return;
         }
         for i in order {
-            let (to, from) = (to.wrapping_offset(self.offsets.at(i)), from.wrapping_offset(self.heads.at(head + i)));
-            self.walk.all(&mut |at, step, n| {
+            let (to, from) = place(i);
+            self.walk.all(&mut |at, _, n| {
                 // SAFETY: as above.
-                unsafe { put_row(to.offset(at[0]), from.offset(at[1]), n, [step[0], step[1]], self.add) };
+                unsafe { put_row(to.offset(at[0]), from.offset(at[1]), n, step, self.add) };
             });
         }
     }
@@ -359,7 +384,9 @@ pub fn index_sum(lookup: &Lookup, g: &View, out: &mut ViewMut, skip: Option<i64>
         let wide = slots.div_ceil(slots.min((total + n * run).div_ceil(GRAIN * 2)));
         let buckets = slots.div_ceil(wide);
         let mut ends = vec![0u32; buckets + 1];
-        let bucket = |i: usize| rows.offsets.at(i) as usize / (run * wide);
+        let reader = rows.offsets.reader(1);
+        // SAFETY: called for numbers of indices.
+        let bucket = |i: usize| unsafe { reader.at(i) } as usize / (run * wide);
         (0..n).for_each(|i| ends[bucket(i) + 1] += 1);
         (0..buckets).for_each(|b| ends[b + 1] += ends[b]);
         let mut order = vec_for(n)?;

@@ -7,7 +7,7 @@ mod nonzero;
 pub use along::{Scatter, gather, scatter};
 pub use copy::{copy, zero};
 pub use index::{Lookup, index, index_put, index_sum};
-pub use nonzero::{coordinates, positions};
+pub use nonzero::{by_rows, positions};
 
 /// Runs the body with `$T` bound to an unsigned integer of a size in bytes.
 macro_rules! by_size {

@@ -2,6 +2,7 @@
 use crate::cpu::{View, pool, vec_for};
 use crate::dtype::Element;
 use crate::error::Result;
+use std::ops::Range;
 
 /// Elements a task, and a block of it.
 const GRAIN: usize = 1 << 15;
@@ -43,23 +44,22 @@ pub fn positions<T: Element>(x: &View) -> Result<Vec<i64>> {
     Ok(all)
 }
 
-/// Hands the index along each dimension of every flat index, which ascend, to `put` with its number.
-pub fn coordinates(positions: &[i64], shape: &[usize], mut put: impl FnMut(usize, &[i64])) {
+/// Cuts flat indices, which ascend, into those of one row each: hands their range, the index of the row, and the flat index of
+/// its first element to `put`.
+pub fn by_rows(positions: &[i64], shape: &[usize], mut put: impl FnMut(Range<usize>, &[i64], i64)) {
     let Some((last, outer)) = shape.split_last() else { return };
     let last = *last as i64;
-    let mut index = vec![0; shape.len()];
-    // Divided once a row.
-    let mut row = -last..0;
-    for (k, &at) in positions.iter().enumerate() {
-        if at >= row.end {
-            let mut rest = at / last;
-            row = rest * last..(rest + 1) * last;
-            for (i, &n) in index[..outer.len()].iter_mut().zip(outer).rev() {
-                *i = rest % n as i64;
-                rest /= n as i64;
-            }
+    let mut index = vec![0; outer.len()];
+    let mut at = 0;
+    while at < positions.len() {
+        let row = positions[at] / last;
+        let end = at + positions[at..].iter().take_while(|p| **p < (row + 1) * last).count();
+        let mut rest = row;
+        for (i, &n) in index.iter_mut().zip(outer).rev() {
+            *i = rest % n as i64;
+            rest /= n as i64;
         }
-        index[outer.len()] = at - row.start;
-        put(k, &index);
+        put(at..end, &index, row * last);
+        at = end;
     }
 }

@@ -378,6 +378,13 @@ fn permutation(x: &Tensor, indices: &[Option<Tensor>]) -> Shape {
 
 /// `x[indices] = values`, or `+=` with `add`, in `x` itself.
 pub fn index_write(x: &Tensor, indices: &[Option<Tensor>], values: &Tensor, add: bool) -> Result<()> {
+    if let ([Some(mask)], [], false) = (indices, values.shape(), add)
+        && (mask.dtype(), mask.shape()) == (DType::Bool, x.shape())
+        && x.rank() > 0
+        && !(grad::is_enabled() && (x.requires_grad() || values.requires_grad()))
+    {
+        return assign::to(Some(x), x, &crate::ops::where_(mask, values.into(), x.into())?).map(drop);
+    }
     let Some(p) = prepare("index_put_", x, indices, true, true)? else {
         return if add { x.add_(values).map(drop) } else { assign::to(Some(x), x, values).map(drop) };
     };
@@ -425,7 +432,11 @@ pub fn nonzero_tuple(x: &Tensor) -> Result<Vec<Tensor>> {
         Ok(column)
     };
     let mut columns: Vec<Vec<i64>> = (0..x.rank()).map(column).collect::<Result<_>>()?;
-    movement::coordinates(&found, x.shape(), |k, index| columns.iter_mut().zip(index).for_each(|(c, &i)| c[k] = i));
+    movement::by_rows(&found, x.shape(), |range, row, start| {
+        let (last, outer) = columns.split_last_mut().expect("two dimensions at least");
+        outer.iter_mut().zip(row).for_each(|(c, &i)| c[range.clone()].fill(i));
+        last[range.clone()].iter_mut().zip(&found[range]).for_each(|(to, &i)| *to = i - start);
+    });
     columns.into_iter().map(|c| indices(c, &[found.len()])).collect()
 }
 
@@ -436,7 +447,13 @@ fn nonzero_rows(x: &Tensor) -> Result<Tensor> {
         return indices(found, &shape);
     }
     let mut rows = vec_for(crate::layout::checked_numel(&shape)?)?;
-    movement::coordinates(&found, x.shape(), |_, index| rows.extend_from_slice(index));
+    movement::by_rows(&found, x.shape(), |range, row, start| match row {
+        [row] => rows.extend(found[range].iter().flat_map(|i| [*row, i - start])),
+        _ => found[range].iter().for_each(|i| {
+            rows.extend_from_slice(row);
+            rows.push(i - start);
+        }),
+    });
     indices(rows, &shape)
 }
 
