@@ -11,6 +11,7 @@ pub mod number;
 pub mod philox;
 pub mod pool;
 pub mod pooling;
+pub mod random;
 pub mod reduce;
 pub mod simd;
 pub mod transpose;

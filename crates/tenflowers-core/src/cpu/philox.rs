@@ -241,6 +241,9 @@ fn ln_f64(x: f64) -> f64 {
     x + (x * (z * p / q) - e * 2.121_944_400_546_905_8e-4 - 0.5 * z) + e * 0.693_359_375
 }
 
+/// So many blocks are made one by one.
+const FEW: usize = 8;
+
 /// Fills `out` with what `make` gives for each block, `PER` elements from each.
 fn fill<T: Copy, const PER: usize>(
     key: u64,
@@ -249,6 +252,13 @@ fn fill<T: Copy, const PER: usize>(
     make: impl Fn([u32; 4]) -> [T; PER] + Copy,
 ) {
     let (mut blocks, rest) = out.as_chunks_mut::<PER>();
+    // A vector of counters costs more than a few of them.
+    while blocks.len() < FEW && !blocks.is_empty() {
+        let (now, later) = blocks.split_at_mut(1);
+        now[0] = make(block(key, counter));
+        counter = counter.wrapping_add(1);
+        blocks = later;
+    }
     while !blocks.is_empty() {
         // As far as only the lowest word of the counter changes.
         let run = blocks.len().min((u32::MAX - counter as u32) as usize + 1);
@@ -260,8 +270,10 @@ fn fill<T: Copy, const PER: usize>(
         counter = counter.wrapping_add(run as u128);
         blocks = later;
     }
-    let last = make(block(key, counter));
-    rest.copy_from_slice(&last[..rest.len()]);
+    if !rest.is_empty() {
+        let last = make(block(key, counter));
+        rest.copy_from_slice(&last[..rest.len()]);
+    }
 }
 
 /// A loop without branches, which LLVM turns into vectors of counters.

@@ -43,6 +43,10 @@ impl Walk {
     pub fn numel(&self) -> usize {
         self.shape.iter().product()
     }
+    /// Whether all elements are an equal step apart in every operand.
+    pub fn is_one_run(&self) -> bool {
+        self.shape.len() == 1
+    }
     /// The steps of the inner run, by operand.
     pub fn inner(&self) -> &[isize] {
         &self.strides[self.strides.len() - self.operands..]

@@ -1,38 +1,19 @@
 //! Random tensors. Element `i` depends on the seed, the place in the stream and `i` alone.
 use super::cast::assign;
 use super::create::made;
-use super::full_of;
-use crate::cpu::cast::cast as cast_kernel;
-use crate::cpu::{View, ViewMut, alloc::Block, philox, pool};
+use crate::cpu::random::{self, Draw};
+use crate::cpu::{View, ViewMut};
 use crate::device::Device;
 use crate::dtype::{DType, Scalar, default_dtype};
 use crate::error::{Result, TensorError};
 use crate::grad::{self, Back};
-use crate::layout::{Layout, Shape, shape_of};
-use crate::op::{Grads, Keep, Meta, Op, apply};
+use crate::layout::{Shape, shape_of};
+use crate::op::{Class, Grads, Keep, Meta, Op, apply, apply_to};
 use crate::ops;
 use crate::rng::{Counters, Generator, default_generator};
 use crate::schema::Size;
 use crate::tensor::Tensor;
-
-/// How elements are drawn.
-#[derive(Debug, Clone, Copy)]
-enum Draw {
-    /// In [low, high).
-    Uniform {
-        low: f64,
-        high: f64,
-    },
-    Normal {
-        mean: f64,
-        std: f64,
-    },
-    /// Integers in [low, low + span).
-    Integer {
-        low: i64,
-        span: u64,
-    },
-}
+use smallvec::smallvec;
 
 #[derive(Debug, Clone)]
 struct Random {
@@ -42,38 +23,12 @@ struct Random {
     counters: Counters,
 }
 
-/// Elements of one task; counters are taken in whole ones of these.
-const GRAIN: usize = 1 << 14;
-
 impl Random {
     fn tensor(shape: &[usize], dtype: DType, draw: Draw, generator: Option<&Generator>) -> Result<Tensor> {
         let n: usize = shape.iter().product();
         // Half a counter an element at most, in double precision.
         let counters = generator.unwrap_or(default_generator()).take((n as u64).div_ceil(2));
         apply(&Random { shape: shape.into(), dtype, draw, counters }, &[])
-    }
-    /// Fills a run of `T`s by parts, and converts it where the dtype is another.
-    fn fill<T: crate::Element>(
-        &self,
-        out: &mut ViewMut,
-        per: usize,
-        part: impl Fn(u128, &mut [T]) + Sync,
-    ) -> Result<()> {
-        let layout = Layout::contiguous(&out.layout.shape);
-        let n = layout.numel();
-        let block = if out.dtype == T::ELEMENT { None } else { Some(Block::new(n * size_of::<T>(), false)?) };
-        let to = block.as_ref().map_or(out.start(), Block::as_ptr) as usize;
-        pool::ranges(n, GRAIN, &|range| {
-            let counter = u128::from(self.counters.offset) + (range.start / per) as u128;
-            // SAFETY: parts of a run that nobody else has.
-            let run = unsafe { std::slice::from_raw_parts_mut((to as *mut T).add(range.start), range.len()) };
-            part(counter, run);
-        })?;
-        match block {
-            // SAFETY: just filled.
-            Some(block) => cast_kernel(&unsafe { View::new(block.as_ptr(), &layout, T::ELEMENT) }, out),
-            None => Ok(()),
-        }
     }
 }
 
@@ -83,55 +38,14 @@ impl Op for Random {
             Draw::Uniform { .. } => "rand",
             Draw::Normal { .. } => "randn",
             Draw::Integer { .. } => "randint",
+            Draw::Coin { .. } => "bernoulli",
         }
     }
     fn infer(&self, _: &[&Tensor]) -> Result<Meta> {
         Meta::one(self.shape.clone(), self.dtype)
     }
     fn cpu(&self, _: &[View], outs: &mut [ViewMut]) -> Result<()> {
-        let (out, key, double) = (&mut outs[0], self.counters.seed, self.dtype == DType::F64);
-        match self.draw {
-            Draw::Uniform { low, high } if double => self.fill(out, 2, |counter, run: &mut [f64]| {
-                philox::fill_uniform_f64(key, counter, run);
-                run.iter_mut().for_each(|x| *x = (low + *x * (high - low)).min(high.next_down().max(low)));
-            }),
-            Draw::Uniform { low, high } => {
-                // What rounds up to the end in a narrower type is kept below it.
-                let below = |high: f64| match self.dtype {
-                    DType::F16 => f32::from(half::f16::from_f64(high)) * (1.0 - 1.0 / 1024.0),
-                    DType::BF16 => f32::from(half::bf16::from_f64(high)) * (1.0 - 1.0 / 128.0),
-                    _ => (high as f32).next_down(),
-                };
-                let (low, width) = (low as f32, (high - low) as f32);
-                let top = if high > 0.0 { below(high) } else { (high as f32).next_down() }.max(low);
-                self.fill(out, 4, |counter, run: &mut [f32]| {
-                    philox::fill_uniform_f32(key, counter, run);
-                    run.iter_mut().for_each(|x| *x = (low + *x * width).min(top));
-                })
-            }
-            Draw::Normal { mean, std } if double => self.fill(out, 2, |counter, run: &mut [f64]| {
-                philox::fill_normal_f64(key, counter, run);
-                run.iter_mut().for_each(|x| *x = *x * std + mean);
-            }),
-            Draw::Normal { mean, std } => {
-                let (mean, std) = (mean as f32, std as f32);
-                self.fill(out, 4, |counter, run: &mut [f32]| {
-                    philox::fill_normal_f32(key, counter, run);
-                    run.iter_mut().for_each(|x| *x = *x * std + mean);
-                })
-            }
-            Draw::Integer { low, span } => self.fill(out, 2, |counter, run: &mut [i64]| {
-                for (i, pair) in run.chunks_mut(2).enumerate() {
-                    let w = philox::block(key, counter + i as u128);
-                    let words = [u64::from(w[0]) | u64::from(w[1]) << 32, u64::from(w[2]) | u64::from(w[3]) << 32];
-                    for (x, word) in pair.iter_mut().zip(words) {
-                        // The high half of the product is uniform up to span / 2^64.
-                        let below = if span == 0 { word } else { ((u128::from(word) * u128::from(span)) >> 64) as u64 };
-                        *x = low.wrapping_add(below as i64);
-                    }
-                }
-            }),
-        }
+        random::fill(self.draw, self.counters, &mut outs[0])
     }
     fn keep(&self, _: &[bool]) -> Keep {
         Keep::new()
@@ -206,8 +120,7 @@ fn drawn(op: &'static str, input: &Tensor, draw: Draw, generator: Option<&Genera
 
 /// A mask that holds with probability `p`.
 pub(super) fn coin(shape: &[usize], p: f64, generator: Option<&Generator>) -> Result<Tensor> {
-    let dtype = if p == 0.0 || p == 1.0 { DType::F32 } else { DType::F64 };
-    Random::tensor(shape, dtype, UNIT, generator)?.lt(p)
+    Random::tensor(shape, DType::Bool, Draw::Coin { p }, generator)
 }
 
 fn probability(op: &'static str, p: f64) -> Result<f64> {
@@ -446,14 +359,36 @@ ops! {
     }
 }
 
-/// Zeros where a coin fell, the rest scaled up: the mask of dropout.
-pub(super) fn dropout_mask(like: &Tensor, p: f64) -> Result<Tensor> {
-    let p = probability("dropout", p)?;
-    if p == 1.0 {
-        return full_of(like.shape(), Scalar::ZERO, like.dtype());
-    }
-    let kept = Random::tensor(like.shape(), DType::F32, UNIT, None)?.ge(p)?;
-    super::to_dtype(&kept, like.dtype())?.mul(1.0 / (1.0 - p))
+/// Dropout of given random numbers, which are drawn again on the way back: nothing is kept.
+#[derive(Debug, Clone)]
+struct Dropout {
+    p: f64,
+    counters: Counters,
 }
 
-const _: () = assert!(GRAIN.is_multiple_of(4));
+impl Op for Dropout {
+    fn name(&self) -> &'static str {
+        "dropout"
+    }
+    fn class(&self) -> Class {
+        Class::Elementwise
+    }
+    fn infer(&self, inputs: &[&Tensor]) -> Result<Meta> {
+        Meta::like(inputs[0])
+    }
+    fn cpu(&self, inputs: &[View], outs: &mut [ViewMut]) -> Result<()> {
+        random::dropout(self.p, self.counters, &inputs[0], &mut outs[0])
+    }
+    fn keep(&self, _: &[bool]) -> Keep {
+        Keep::new()
+    }
+    fn vjp(&self, back: &Back) -> Result<Grads> {
+        Ok(smallvec![Some(apply(self, &[back.grad()?])?)])
+    }
+}
+
+/// Each element times 0 with probability `p`, else times `1 / (1 - p)`, into `target` where there is one.
+pub(super) fn dropped(input: &Tensor, p: f64, target: Option<&Tensor>) -> Result<Tensor> {
+    let counters = default_generator().take((input.numel() as u64).div_ceil(2));
+    apply_to(&Dropout { p, counters }, &[input], target)
+}

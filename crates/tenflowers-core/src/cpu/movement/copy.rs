@@ -2,12 +2,12 @@
 //!
 //! Dimensions are walked in the order of the destination's memory. Where source and destination have the same innermost
 //! dimension, runs are copied; where they differ, tiles are turned over; a source that stands still is written as one value.
-use super::by_size;
+use super::{by_pieces, by_size};
 use crate::cpu::simd::vectorize;
 use crate::cpu::walk::Walk;
 use crate::cpu::{View, ViewMut, pool, transpose};
 use crate::error::Result;
-use crate::layout::{Shape, Strides};
+use crate::layout::{Layout, Shape, Strides};
 use smallvec::SmallVec;
 use std::ops::Range;
 
@@ -96,6 +96,14 @@ pub fn copy(from: &View, out: &mut ViewMut) -> Result<()> {
             }
         }
     }
+}
+
+/// Zeros everywhere.
+pub fn zero(out: &mut ViewMut) -> Result<()> {
+    const ZERO: &[u128; 1] = &[0];
+    let layout = Layout::contiguous(&[]);
+    // SAFETY: zero bytes, as many as the largest element has, aligned to it.
+    copy(&unsafe { View::new(ZERO.as_ptr().cast(), &layout, out.dtype) }, out)
 }
 
 /// A run of bytes.
@@ -249,27 +257,6 @@ fn spread<T: Copy>(value: T, to: &mut [T]) {
 /// Rows of as many bytes are left to `memmove`, which costs a call.
 const LONG_ROW: usize = 1 << 14;
 
-/// A run of at least one `T`, by `T`s; the last one may overlap the one before.
-///
-/// # Safety
-/// The bytes are there on both sides, which are the same or apart.
-#[inline(always)]
-unsafe fn by_pieces<T: Copy>(from: *const u8, to: *mut u8, bytes: usize) {
-    let size = size_of::<T>();
-    // SAFETY: the caller's word.
-    unsafe {
-        let mut at = 0;
-        while at + size <= bytes {
-            to.add(at).cast::<T>().write_unaligned(from.add(at).cast::<T>().read_unaligned());
-            at += size;
-        }
-        if at < bytes {
-            at = bytes - size;
-            to.add(at).cast::<T>().write_unaligned(from.add(at).cast::<T>().read_unaligned());
-        }
-    }
-}
-
 /// By tiles of the innermost dimension of the destination and dimension `best`, which is the source's.
 fn turned(from: *const u8, to: *mut u8, size: usize, dims: &[Dim], best: usize) -> Result<()> {
     let (inner, outer) = (dims[dims.len() - 1], dims[best]);
@@ -326,7 +313,6 @@ fn turned(from: *const u8, to: *mut u8, size: usize, dims: &[Dim], best: usize) 
 mod tests {
     use super::*;
     use crate::cpu::simd::tests::each_isa;
-    use crate::layout::Layout;
 
     /// Copies values that differ from one layout to another, and compares element by element.
     fn check(shape: &[usize], to: &[isize], from: &[isize]) {

@@ -1,5 +1,6 @@
 //! Index tensors over several dimensions: `x[a, :, b]` and `x[mask] = v`.
-use crate::cpu::{View, ViewMut, movement};
+use crate::cpu::movement::{self, Lookup};
+use crate::cpu::{View, ViewMut, vec_for};
 use crate::dtype::{DType, Scalar};
 use crate::error::{Result, TensorError};
 use crate::grad::{self, Back, Slot};
@@ -7,7 +8,7 @@ use crate::layout::{Shape, broadcast};
 use crate::op::{Grads, Keep, Meta, Op, Outputs, apply, apply_into};
 use crate::ops::promote::written;
 use crate::ops::view::{expand_to, permute_to};
-use crate::ops::{assign, full_like, full_of, to_dtype};
+use crate::ops::{assign, full_of, to_dtype};
 use crate::schema::{Indices, Value};
 use crate::storage::lock;
 use crate::tensor::Tensor;
@@ -15,80 +16,136 @@ use crate::{ops, storage_type};
 use smallvec::{SmallVec, smallvec};
 use std::sync::Arc;
 
-/// Index tensors of one shape over the first dimensions. Inputs: the tensor, then the indices.
+/// How index tensors of one shape pick from the dimensions from `lead` on.
+#[derive(Debug, Clone, Copy)]
+struct Pick {
+    op: &'static str,
+    indices: u8,
+    lead: u8,
+    /// The dimension that messages name for the first of them.
+    dim: u8,
+    /// Whether indices may count from the end.
+    negative: bool,
+}
+
+impl Pick {
+    fn lookup<'a>(&self, indices: &'a [View<'a>]) -> Lookup<'a> {
+        Lookup { op: self.op, negative: self.negative, lead: self.lead.into(), dim: self.dim.into(), indices }
+    }
+    fn slots(&self, first: u8) -> Keep {
+        (first..self.indices + first).map(Slot::Input).collect()
+    }
+    fn kept<'a>(&self, back: &'a Back, first: u8) -> Result<SmallVec<[&'a Tensor; 4]>> {
+        (first..self.indices + first).map(|i| back.input(i)).collect()
+    }
+}
+
+/// Inputs: the tensor, then the indices, whose dimensions stand in the place of those that they index.
 #[derive(Debug, Clone)]
 struct Index {
-    indices: u8,
+    pick: Pick,
+    /// An index whose elements get no gradient, where there is one index tensor.
+    skip: Option<i64>,
 }
 
 impl Op for Index {
     fn name(&self) -> &'static str {
-        "index"
+        self.pick.op
     }
     fn infer(&self, inputs: &[&Tensor]) -> Result<Meta> {
-        let mut shape: Shape = inputs[1].shape().into();
-        shape.extend_from_slice(&inputs[0].shape()[self.indices as usize..]);
+        let (x, lead) = (inputs[0].shape(), self.pick.lead as usize);
+        let mut shape: Shape = x[..lead].into();
+        shape.extend_from_slice(inputs[1].shape());
+        shape.extend_from_slice(&x[lead + self.pick.indices as usize..]);
         crate::layout::checked_numel(&shape)?;
         Meta::one(shape, inputs[0].dtype())
     }
     fn cpu(&self, inputs: &[View], outs: &mut [ViewMut]) -> Result<()> {
-        movement::index("index", &inputs[0], &inputs[1..], &mut outs[0])
+        movement::index(&self.pick.lookup(&inputs[1..]), &inputs[0], &mut outs[0])
     }
     fn keep(&self, _: &[bool]) -> Keep {
-        (1..=self.indices).map(Slot::Input).collect()
+        self.pick.slots(1)
     }
     fn vjp(&self, back: &Back) -> Result<Grads> {
-        let g = back.grad()?;
-        let zeros = full_like(g, back.shape(0), Scalar::ZERO)?;
-        let mut inputs: SmallVec<[&Tensor; 4]> = smallvec![&zeros, g];
-        for i in 1..=self.indices {
-            inputs.push(back.input(i)?);
-        }
-        Ok(smallvec![Some(apply(&IndexPut { indices: self.indices, add: true }, &inputs)?)])
+        let indices = self.pick.kept(back, 1)?;
+        let inputs: SmallVec<[&Tensor; 4]> = std::iter::once(back.grad()?).chain(indices).collect();
+        let op = IndexSum { pick: self.pick, shape: back.shape(0).into(), skip: self.skip };
+        Ok(smallvec![Some(apply(&op, &inputs)?)])
     }
 }
 
-/// Inputs: the tensor, the values in the shape of what they replace, then the indices.
+/// The way back from `Index`: what it picked, added up in zeros. Inputs: the gradient, then the indices.
+#[derive(Debug, Clone)]
+struct IndexSum {
+    pick: Pick,
+    shape: Shape,
+    skip: Option<i64>,
+}
+
+impl Op for IndexSum {
+    fn name(&self) -> &'static str {
+        "index_sum"
+    }
+    fn infer(&self, inputs: &[&Tensor]) -> Result<Meta> {
+        Meta::one(self.shape.clone(), inputs[0].dtype())
+    }
+    fn cpu(&self, inputs: &[View], outs: &mut [ViewMut]) -> Result<()> {
+        movement::index_sum(&self.pick.lookup(&inputs[1..]), &inputs[0], &mut outs[0], self.skip)
+    }
+    fn keep(&self, _: &[bool]) -> Keep {
+        self.pick.slots(1)
+    }
+    fn vjp(&self, back: &Back) -> Result<Grads> {
+        let (g, indices) = (back.grad()?, self.pick.kept(back, 1)?);
+        let inputs: SmallVec<[&Tensor; 4]> = std::iter::once(g).chain(indices.iter().copied()).collect();
+        let picked = apply(&Index { pick: self.pick, skip: self.skip }, &inputs)?;
+        let Some(skip) = self.skip else { return Ok(smallvec![Some(picked)]) };
+        let mut mask = indices[0].eq(skip)?;
+        for _ in self.pick.lead as usize + 1..self.shape.len() {
+            mask = crate::ops::unsqueeze(&mask, -1)?;
+        }
+        Ok(smallvec![Some(crate::ops::where_(&mask, Scalar::ZERO.into(), (&picked).into())?)])
+    }
+}
+
+/// Inputs: the tensor, the values in the shape of what they replace, then the indices, of the first dimensions.
 #[derive(Debug, Clone)]
 struct IndexPut {
-    indices: u8,
+    pick: Pick,
     add: bool,
 }
 
 impl Op for IndexPut {
     fn name(&self) -> &'static str {
-        "index_put"
+        self.pick.op
     }
     fn infer(&self, inputs: &[&Tensor]) -> Result<Meta> {
         Meta::like(inputs[0])
     }
     fn cpu(&self, inputs: &[View], outs: &mut [ViewMut]) -> Result<()> {
         movement::copy(&inputs[0], &mut outs[0])?;
-        movement::index_put("index_put", &mut outs[0], &inputs[2..], &inputs[1], self.add)
+        movement::index_put(&self.pick.lookup(&inputs[2..]), &mut outs[0], &inputs[1], self.add)
     }
     fn keep(&self, _: &[bool]) -> Keep {
-        (2..self.indices + 2).map(Slot::Input).collect()
+        self.pick.slots(2)
     }
     fn vjp(&self, back: &Back) -> Result<Grads> {
         let g = back.grad()?;
-        let mut indices: SmallVec<[&Tensor; 4]> = smallvec![];
-        for i in 2..self.indices + 2 {
-            indices.push(back.input(i)?);
-        }
+        let indices = self.pick.kept(back, 2)?;
         let rest = if !back.needs(0) {
             None
         } else if self.add {
             Some(g.clone())
         } else {
             let mut shape: Shape = indices[0].shape().into();
-            shape.extend_from_slice(&g.shape()[self.indices as usize..]);
-            let zeros = full_of(&shape, Scalar::ZERO, g.dtype())?;
-            let inputs: SmallVec<[&Tensor; 4]> = [g, &zeros].into_iter().chain(indices.iter().copied()).collect();
+            shape.extend_from_slice(&g.shape()[self.pick.indices as usize..]);
+            let zero = expand_to(&full_of(&[], Scalar::ZERO, g.dtype())?, &shape)?;
+            let inputs: SmallVec<[&Tensor; 4]> = [g, &zero].into_iter().chain(indices.iter().copied()).collect();
             Some(apply(self, &inputs)?)
         };
         let values = if back.needs(1) {
             let inputs: SmallVec<[&Tensor; 4]> = std::iter::once(g).chain(indices).collect();
-            Some(apply(&Index { indices: self.indices }, &inputs)?)
+            Some(apply(&Index { pick: self.pick, skip: None }, &inputs)?)
         } else {
             None
         };
@@ -99,31 +156,33 @@ impl Op for IndexPut {
 /// As `IndexPut`, into the tensor itself and without history. Inputs: the values, then the indices.
 #[derive(Debug, Clone)]
 struct IndexWrite {
+    pick: Pick,
     add: bool,
 }
 
 impl Op for IndexWrite {
     fn name(&self) -> &'static str {
-        "index_put_"
+        self.pick.op
     }
     fn infer(&self, _: &[&Tensor]) -> Result<Meta> {
         Ok(Meta::New(smallvec![]))
     }
     fn cpu(&self, inputs: &[View], outs: &mut [ViewMut]) -> Result<()> {
-        movement::index_put("index_put_", &mut outs[0], &inputs[1..], &inputs[0], self.add)
+        movement::index_put(&self.pick.lookup(&inputs[1..]), &mut outs[0], &inputs[0], self.add)
     }
     fn keep(&self, _: &[bool]) -> Keep {
         Keep::new()
     }
     fn vjp(&self, _: &Back) -> Result<Grads> {
-        grad::none("index_put_", "it is not recorded")
+        grad::none(self.pick.op, "it is not recorded")
     }
 }
 
-/// A tensor with the dimensions that are indexed first, and index tensors of one shape for them.
+/// A tensor whose indexed dimensions follow each other, and index tensors of one shape for them.
 struct Prepared {
     x: Tensor,
     indices: Outputs,
+    pick: Pick,
     /// The dimension of the result before which those of the indices stand.
     at: usize,
 }
@@ -132,9 +191,17 @@ fn is_mask(t: &Tensor) -> bool {
     matches!(t.dtype(), DType::Bool | DType::U8)
 }
 
-/// Masks become the indices of what they name; all indices int64 and of one shape.
-fn prepare(op: &'static str, x: &Tensor, given: &[Option<Tensor>]) -> Result<Option<Prepared>> {
+/// Masks become the indices of what they name; all indices int64 and of one shape. To be read, dimensions are moved only where
+/// those that are indexed do not follow each other; to be written (`first`), those come first.
+fn prepare(
+    op: &'static str,
+    x: &Tensor,
+    given: &[Option<Tensor>],
+    negative: bool,
+    first: bool,
+) -> Result<Option<Prepared>> {
     let error = |what: String| Err(TensorError::Indexing { op, what });
+    let mut x = std::borrow::Cow::Borrowed(x);
     let (mut dims, mut indices, mut d) = (Shape::new(), vec![], 0);
     for index in given {
         let Some(index) = index else {
@@ -150,6 +217,17 @@ fn prepare(op: &'static str, x: &Tensor, given: &[Option<Tensor>]) -> Result<Opt
                     x.shape()
                 );
                 return error(what);
+            }
+            let mut merged: Shape = x.shape()[..d].into();
+            merged.push(index.numel());
+            merged.extend_from_slice(&x.shape()[d + index.rank()..]);
+            // Dimensions that lie as one are indexed as one.
+            if !first && index.rank() > 0 && x.layout().reshaped(&merged).is_some() {
+                x = std::borrow::Cow::Owned(crate::ops::reshape_to(&x, &merged)?);
+                dims.push(d);
+                indices.push(flat_nonzero(index)?);
+                d += 1;
+                continue;
             }
             for part in nonzero_tuple(index)? {
                 dims.push(d);
@@ -177,12 +255,14 @@ fn prepare(op: &'static str, x: &Tensor, given: &[Option<Tensor>]) -> Result<Opt
     let indices = indices.iter().map(|t| expand_to(t, &shape)).collect::<Result<Outputs>>()?;
     let adjacent = dims.windows(2).all(|w| w[1] == w[0] + 1);
     let at = if adjacent { dims[0] } else { 0 };
-    if dims.iter().enumerate().any(|(i, &d)| i != d) {
+    let lead = if first { 0 } else { at as u8 };
+    let pick = Pick { op, indices: indices.len() as u8, lead, dim: dims[0] as u8, negative };
+    if (first || !adjacent) && dims.iter().enumerate().any(|(i, &d)| i != d) {
         let rest = (0..x.rank()).filter(|d| !dims.contains(d)).collect::<Shape>();
         let order: Shape = dims.iter().copied().chain(rest).collect();
-        return Ok(Some(Prepared { x: permute_to(x, &order)?, indices, at }));
+        return Ok(Some(Prepared { x: permute_to(&x, &order)?, indices, pick, at }));
     }
-    Ok(Some(Prepared { x: x.clone(), indices, at }))
+    Ok(Some(Prepared { x: x.into_owned(), indices, pick, at }))
 }
 
 impl Prepared {
@@ -234,9 +314,19 @@ impl Prepared {
 
 /// `x[indices]`, where `None` stands for a whole dimension.
 pub fn index_by(x: &Tensor, indices: &[Option<Tensor>]) -> Result<Tensor> {
-    let Some(p) = prepare("index", x, indices)? else { return crate::ops::view::expand_to(x, x.shape()) };
-    let picked = apply(&Index { indices: p.indices.len() as u8 }, &p.inputs(&[&p.x]))?;
-    if p.at == 0 { Ok(picked) } else { permute_to(&picked, &p.order(picked.rank())) }
+    picked("index", x, indices, true, None)
+}
+
+/// As [`index_by`], for the operation `op`; elements of the index `skip` get no gradient.
+pub(in crate::ops) fn picked(
+    op: &'static str,
+    x: &Tensor,
+    indices: &[Option<Tensor>],
+    negative: bool,
+    skip: Option<i64>,
+) -> Result<Tensor> {
+    let Some(p) = prepare(op, x, indices, negative, false)? else { return expand_to(x, x.shape()) };
+    apply(&Index { pick: p.pick, skip }, &p.inputs(&[&p.x]))
 }
 
 /// A copy of `x` with `values` written or added at `indices`.
@@ -245,9 +335,10 @@ pub(super) fn put(
     x: &Tensor,
     indices: &[Option<Tensor>],
     values: &Tensor,
+    negative: bool,
     add: bool,
 ) -> Result<Tensor> {
-    let Some(p) = prepare(op, x, indices)? else {
+    let Some(p) = prepare(op, x, indices, negative, true)? else {
         return if add {
             x.add(&to_dtype(values, x.dtype())?)
         } else {
@@ -255,7 +346,7 @@ pub(super) fn put(
         };
     };
     let values = p.values(op, values)?;
-    let put = apply(&IndexPut { indices: p.indices.len() as u8, add }, &p.inputs(&[&p.x, &values]))?;
+    let put = apply(&IndexPut { pick: p.pick, add }, &p.inputs(&[&p.x, &values]))?;
     // Back to the order of x.
     let order = match p.x.view_of() {
         Some(_) if !p.x.same(x) => permutation(x, indices),
@@ -287,12 +378,19 @@ fn permutation(x: &Tensor, indices: &[Option<Tensor>]) -> Shape {
 
 /// `x[indices] = values`, or `+=` with `add`, in `x` itself.
 pub fn index_write(x: &Tensor, indices: &[Option<Tensor>], values: &Tensor, add: bool) -> Result<()> {
-    let Some(p) = prepare("index_put_", x, indices)? else {
+    if let ([Some(mask)], [], false) = (indices, values.shape(), add)
+        && (mask.dtype(), mask.shape()) == (DType::Bool, x.shape())
+        && x.rank() > 0
+        && !(grad::is_enabled() && (x.requires_grad() || values.requires_grad()))
+    {
+        return assign::to(Some(x), x, &crate::ops::where_(mask, values.into(), x.into())?).map(drop);
+    }
+    let Some(p) = prepare("index_put_", x, indices, true, true)? else {
         return if add { x.add_(values).map(drop) } else { assign::to(Some(x), x, values).map(drop) };
     };
     let values = to_dtype(&p.values("index_put_", values)?, x.dtype())?;
     if grad::is_enabled() && (x.requires_grad() || values.requires_grad()) {
-        let put = apply(&IndexPut { indices: p.indices.len() as u8, add }, &p.inputs(&[&p.x, &values]))?;
+        let put = apply(&IndexPut { pick: p.pick, add }, &p.inputs(&[&p.x, &values]))?;
         return assign::to(Some(&p.x), &p.x, &put).map(drop);
     }
     let shares = |t: &Tensor| Arc::ptr_eq(t.storage(), x.storage());
@@ -301,32 +399,62 @@ pub fn index_write(x: &Tensor, indices: &[Option<Tensor>], values: &Tensor, add:
     let indices = indices.collect::<Result<Outputs>>()?;
     // Checked before the first element is written, so that a bad index leaves the tensor as it was.
     let inputs: SmallVec<[&Tensor; 4]> = std::iter::once(&values).chain(&indices).collect();
-    apply_into(&IndexWrite { add }, &inputs, &[&p.x])
+    apply_into(&IndexWrite { pick: p.pick, add }, &inputs, &[&p.x])
+}
+
+fn indices(values: Vec<i64>, shape: &[usize]) -> Result<Tensor> {
+    Ok(Tensor::<i64>::from_vec(values, shape)?.erase().clone())
+}
+
+/// The flat indices of the elements that are not zero.
+fn nonzero_positions(x: &Tensor) -> Result<Vec<i64>> {
+    let _lock = lock(&[x.storage()], &[]);
+    // SAFETY: the lock is held while the view lives.
+    let view = unsafe { View::new(x.storage().as_ptr(), x.layout(), x.dtype()) };
+    storage_type!(x.dtype(), T => movement::positions::<T>(&view))
+}
+
+fn flat_nonzero(x: &Tensor) -> Result<Tensor> {
+    let found = nonzero_positions(x)?;
+    let n = found.len();
+    indices(found, &[n])
 }
 
 /// The indices along each dimension of the elements that are not zero.
 pub fn nonzero_tuple(x: &Tensor) -> Result<Vec<Tensor>> {
-    if x.rank() == 0 {
-        return nonzero_tuple(&crate::ops::reshape_to(x, &[1])?);
+    if x.rank() < 2 {
+        return Ok(vec![flat_nonzero(x)?]);
     }
-    let all = nonzero_rows(x)?;
-    (0..x.rank()).map(|d| crate::ops::copy(&crate::ops::view::select_to(&all, 1, d)?)).collect()
+    let found = nonzero_positions(x)?;
+    let column = |_| {
+        let mut column = vec_for(found.len())?;
+        column.resize(found.len(), 0);
+        Ok(column)
+    };
+    let mut columns: Vec<Vec<i64>> = (0..x.rank()).map(column).collect::<Result<_>>()?;
+    movement::by_rows(&found, x.shape(), |range, row, start| {
+        let (last, outer) = columns.split_last_mut().expect("two dimensions at least");
+        outer.iter_mut().zip(row).for_each(|(c, &i)| c[range.clone()].fill(i));
+        last[range.clone()].iter_mut().zip(&found[range]).for_each(|(to, &i)| *to = i - start);
+    });
+    columns.into_iter().map(|c| indices(c, &[found.len()])).collect()
 }
 
 fn nonzero_rows(x: &Tensor) -> Result<Tensor> {
-    let found = {
-        let _lock = lock(&[x.storage()], &[]);
-        // SAFETY: the lock is held while the view lives.
-        let view = unsafe { View::new(x.storage().as_ptr(), x.layout(), x.dtype()) };
-        storage_type!(x.dtype(), T => {
-            if x.rank() == 0 {
-                return full_of(&[usize::from(view.to_slice::<T>()?[0] != T::default()), 0], Scalar::ZERO, DType::I64);
-            }
-            movement::nonzero::<T>(&view)?
-        })
-    };
-    let rows = found.len() / x.rank();
-    Ok(Tensor::<i64>::from_vec(found, &[rows, x.rank()])?.erase().clone())
+    let (found, rank) = (nonzero_positions(x)?, x.rank());
+    let shape = [found.len(), rank];
+    if rank == 1 {
+        return indices(found, &shape);
+    }
+    let mut rows = vec_for(crate::layout::checked_numel(&shape)?)?;
+    movement::by_rows(&found, x.shape(), |range, row, start| match row {
+        [row] => rows.extend(found[range].iter().flat_map(|i| [*row, i - start])),
+        _ => found[range].iter().for_each(|i| {
+            rows.extend_from_slice(row);
+            rows.push(i - start);
+        }),
+    });
+    indices(rows, &shape)
 }
 
 ops! {
@@ -352,8 +480,8 @@ ops! {
                     index_write(input, indices, values, accumulate)?;
                     Ok(input.clone())
                 }
-                Some(target) => written("index_put", target, &put("index_put", input, indices, values, accumulate)?),
-                None => put("index_put", input, indices, values, accumulate),
+                Some(target) => written("index_put", target, &put("index_put", input, indices, values, true, accumulate)?),
+                None => put("index_put", input, indices, values, true, accumulate),
             }
         }
         /// The indices of the elements that are not zero, a row each; with `as_tuple` a tensor for each dimension.

@@ -4,7 +4,7 @@ use crate::cpu::{View, ViewMut};
 use crate::dtype::{DType, Scalar};
 use crate::error::{Result, TensorError};
 use crate::grad::{self, Back, Slot};
-use crate::layout::axis;
+use crate::layout::{Shape, axis};
 use crate::op::{Grads, Keep, Meta, Op, apply};
 use crate::ops;
 use crate::ops::promote::written;
@@ -30,9 +30,34 @@ impl Op for Gather {
         smallvec![Slot::Input(1)]
     }
     fn vjp(&self, back: &Back) -> Result<Grads> {
-        let g = back.grad()?;
-        let zeros = full_like(g, back.shape(0), Scalar::ZERO)?;
-        Ok(smallvec![Some(apply(&Scatter { dim: self.0, how: How::Add }, &[&zeros, back.input(1)?, g])?)])
+        let op = GatherSum { dim: self.0, shape: back.shape(0).into() };
+        Ok(smallvec![Some(apply(&op, &[back.input(1)?, back.grad()?])?)])
+    }
+}
+
+/// The way back from `Gather`: what it picked, added up in zeros. Inputs: the index, the gradient.
+#[derive(Debug, Clone)]
+struct GatherSum {
+    dim: usize,
+    shape: Shape,
+}
+
+impl Op for GatherSum {
+    fn name(&self) -> &'static str {
+        "gather_sum"
+    }
+    fn infer(&self, inputs: &[&Tensor]) -> Result<Meta> {
+        Meta::one(self.shape.clone(), inputs[1].dtype())
+    }
+    fn cpu(&self, inputs: &[View], outs: &mut [ViewMut]) -> Result<()> {
+        movement::zero(&mut outs[0])?;
+        movement::scatter(self.dim, &inputs[0], &inputs[1], &mut outs[0], How::Add)
+    }
+    fn keep(&self, _: &[bool]) -> Keep {
+        smallvec![Slot::Input(0)]
+    }
+    fn vjp(&self, back: &Back) -> Result<Grads> {
+        Ok(smallvec![None, Some(apply(&Gather(self.dim), &[back.grad()?, back.input(0)?])?)])
     }
 }
 
@@ -239,18 +264,17 @@ ops! {
                 return Err(TensorError::argument("index_select", what));
             }
             let index = crate::ops::reshape_to(&to_dtype(index, DType::I64)?, &[index.numel()])?;
-            no_negative("index_select", &index, d, input)?;
             if input.rank() == 0 {
                 if index.numel() != 1 {
                     let what = "a tensor of no dimensions takes an index of one element";
                     return Err(TensorError::Indexing { op: "index_select", what: what.into() });
                 }
-                let one = super::index_by(&crate::ops::reshape_to(input, &[1])?, &[Some(index)])?;
+                let one = super::picked("index_select", &crate::ops::reshape_to(input, &[1])?, &[Some(index)], false, None)?;
                 return crate::ops::reshape_to(&one, &[]);
             }
             let mut indices = vec![None; d];
             indices.push(Some(index));
-            super::index_by(input, &indices)
+            super::picked("index_select", input, &indices, false, None)
         }
         /// `out[index[i]] = source[i]` along `dim`, in a copy of `input`.
         ///
@@ -277,7 +301,7 @@ ops! {
         }
         /// `value` at the slices of `dim` that the index names, in a copy of `input`.
         ///
-        /// The index has at most one dimension; `value` is a number or a tensor of no dimensions.
+        /// The index has at most one dimension, and may count from the end; `value` is a number or a tensor of no dimensions.
         ///
         /// ```python
         /// >>> tf.index_fill(tf.zeros(4), 0, tf.tensor([3, 1]), 7)
@@ -297,13 +321,6 @@ ops! {
             along("index_fill", input, dim, index, &crate::ops::view::expand_to(&value, &shape)?, false, target)
         }
     }
-}
-
-/// Along a dimension, unlike in Python's brackets, indices do not count from the end.
-fn no_negative(op: &'static str, index: &Tensor, dim: usize, input: &Tensor) -> Result<()> {
-    let lowest = if index.numel() == 0 { 0 } else { crate::ops::min(index)?.item()?.as_int() as i64 };
-    let size = input.shape().get(dim).copied().unwrap_or(1);
-    if lowest < 0 { Err(TensorError::Index { op, index: lowest, dim, size }) } else { Ok(()) }
 }
 
 fn along(
@@ -329,7 +346,6 @@ fn along(
         return Err(TensorError::DType { op, what, left: input.dtype(), right: source.dtype() });
     }
     let index = crate::ops::reshape_to(&to_dtype(index, DType::I64)?, &[index.numel()])?;
-    no_negative(op, &index, d, input)?;
     let lift = |t: &Tensor| if t.rank() == 0 { crate::ops::reshape_to(t, &[1]) } else { Ok(t.clone()) };
     let (x, source) = (lift(input)?, lift(source)?);
     let mut expected = x.layout().shape.clone();
@@ -344,7 +360,7 @@ fn along(
     }
     let mut indices = vec![None; d];
     indices.push(Some(index));
-    let result = super::put(op, &x, &indices, &source, add)?;
+    let result = super::put(op, &x, &indices, &source, op == "index_fill", add)?;
     let result = if input.rank() == 0 { crate::ops::reshape_to(&result, &[])? } else { result };
     match target {
         Some(target) => written(op, target, &result),

@@ -1,7 +1,7 @@
 //! Dropout (Srivastava et al., 2014).
 use crate::error::TensorError;
 use crate::ops;
-use crate::ops::random::dropout_mask;
+use crate::ops::random::dropped;
 use crate::tensor::Tensor;
 
 ops! {
@@ -26,8 +26,7 @@ ops! {
             if !input.dtype().is_differentiable() {
                 return Err(TensorError::dtype("dropout", input.dtype()));
             }
-            let mask = dropout_mask(input, p)?;
-            if inplace { input.mul_(&mask) } else { input.mul(&mask) }
+            dropped(input, p, inplace.then_some(input))
         }
     }
 }

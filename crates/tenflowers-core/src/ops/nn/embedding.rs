@@ -3,14 +3,14 @@ use crate::dtype::{DType, Scalar};
 use crate::error::{Result, TensorError};
 use crate::grad::with_recording;
 use crate::ops;
-use crate::ops::{full_of, index_by, index_write, reshape_to, scatter_add, to_dtype, unsqueeze, where_};
+use crate::ops::{full_of, index_by, index_write, picked, reshape_to, scatter_add, to_dtype, unsqueeze, where_};
 use crate::tensor::Tensor;
 
 /// Rows that are longer than `max_norm` are shortened to it, in the table itself.
 fn shorten(weight: &Tensor, index: &Tensor, max_norm: f64, norm_type: f64) -> Result<()> {
     with_recording(false, || {
         let flat = reshape_to(index, &[index.numel()])?;
-        let rows = index_by(weight, &[Some(flat.clone())])?;
+        let rows = picked("embedding", weight, &[Some(flat.clone())], false, None)?;
         let norms = crate::ops::norm(&rows, Some(Scalar::Float(norm_type)), Some(&[1]), true, None)?;
         let factor = norms.add(1e-7)?.reciprocal()?.mul(max_norm)?;
         let factor = where_(&norms.gt(max_norm)?, (&factor).into(), Scalar::ONE.into())?;
@@ -50,30 +50,18 @@ ops! {
                 None => None,
             };
             let index = to_dtype(input, DType::I64)?;
-            if index.numel() > 0 {
-                let lowest = crate::ops::min(&index)?.item()?.as_int() as i64;
-                if lowest < 0 {
-                    return Err(TensorError::Index { op: "embedding", index: lowest, dim: 0, size: rows });
-                }
-            }
             if let Some(most) = max_norm {
                 shorten(weight, &index, most, norm_type)?;
             }
-            let mut found = index_by(weight, &[Some(index.clone())])?;
-            if weight.requires_grad() && (padding.is_some() || scale_grad_by_freq) {
+            let mut found = picked("embedding", weight, &[Some(index.clone())], false, padding)?;
+            if weight.requires_grad() && scale_grad_by_freq {
                 let still = found.detach();
-                if let Some(padding) = padding {
-                    let mask = unsqueeze(&index.eq(padding)?, -1)?;
-                    found = where_(&mask, (&still).into(), (&found).into())?;
-                }
-                if scale_grad_by_freq {
-                    let flat = reshape_to(&index, &[index.numel()])?;
-                    let ones = full_of(flat.shape(), Scalar::ONE, weight.dtype())?;
-                    let counts = scatter_add(&full_of(&[rows], Scalar::ZERO, weight.dtype())?, 0, &flat, &ones)?;
-                    let share = unsqueeze(&index_by(&counts, &[Some(index)])?.reciprocal()?, -1)?;
-                    // The value stays exactly; only the gradient is scaled.
-                    found = still.add(&found.sub(&still)?.mul(&share)?)?;
-                }
+                let flat = reshape_to(&index, &[index.numel()])?;
+                let ones = full_of(flat.shape(), Scalar::ONE, weight.dtype())?;
+                let counts = scatter_add(&full_of(&[rows], Scalar::ZERO, weight.dtype())?, 0, &flat, &ones)?;
+                let share = unsqueeze(&index_by(&counts, &[Some(index)])?.reciprocal()?, -1)?;
+                // The value stays exactly; only the gradient is scaled.
+                found = still.add(&found.sub(&still)?.mul(&share)?)?;
             }
             Ok(found)
         }
