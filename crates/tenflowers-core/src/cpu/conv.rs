@@ -6,6 +6,7 @@
 
 mod columns;
 mod direct;
+mod planes;
 mod region;
 mod stripe;
 mod weights;
