@@ -69,14 +69,14 @@ impl Conv2d {
             } else {
                 columns::forward(self, x, w, y)?;
             }
-            return self.add_bias(bias, y);
+            return add_bias(bias, self.plane_out(), y);
         }
         as_float(x, w, y, |x: &[f32], w, y| {
             let forward = if winograd::pays(self) { winograd::forward } else { direct::forward };
             forward(self, x, w, bias.map(cast), y)
         })
-            .or_else(|| as_float(x, w, y, |x: &[f64], w, y| direct::forward(self, x, w, bias.map(cast), y)))
-            .unwrap_or(Ok(()))
+        .or_else(|| as_float(x, w, y, |x: &[f64], w, y| direct::forward(self, x, w, bias.map(cast), y)))
+        .unwrap_or(Ok(()))
     }
 
     /// dx, the gradient of x; writes all of it.
@@ -102,8 +102,18 @@ impl Conv2d {
             let backward = if winograd::pays(self) { winograd::backward_input } else { direct::backward };
             backward(self, dy, w, dx)
         })
-            .or_else(|| as_float(dy, w, dx, |dy: &[f64], w, dx| direct::backward(self, dy, w, dx)))
-            .unwrap_or_else(|| columns::backward_input(self, dy, w, dx))
+        .or_else(|| as_float(dy, w, dx, |dy: &[f64], w, dx| direct::backward(self, dy, w, dx)))
+        .unwrap_or_else(|| columns::backward_input(self, dy, w, dx))
+    }
+
+    /// dx + bias, a bias for each channel of x: the transposed convolution of dy.
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward).
+    pub fn transposed<T: Product>(&self, dy: &[T], w: &[T], bias: Option<&[T]>, dx: &mut [T]) -> Result<()> {
+        assert!(bias.is_none_or(|b| b.len() == self.in_channels));
+        self.backward_input(dy, w, dx)?;
+        add_bias(bias, self.plane_in(), dx)
     }
 
     /// dw, the gradient of w; writes all of it. Images are summed in fixed blocks, in order.
@@ -123,8 +133,8 @@ impl Conv2d {
             let backward = if winograd::pays(self) { winograd::backward_weight } else { weights::backward };
             backward(self, x, dy, dw)
         })
-            .or_else(|| as_float(x, dy, dw, |x: &[f64], dy, dw| weights::backward(self, x, dy, dw)))
-            .unwrap_or_else(|| columns::backward_weight(self, x, dy, dw))
+        .or_else(|| as_float(x, dy, dw, |x: &[f64], dy, dw| weights::backward(self, x, dy, dw)))
+        .unwrap_or_else(|| columns::backward_weight(self, x, dy, dw))
     }
 
     /// Matrix products, one for each image and group: `offsets` gives the first elements of A and B.
@@ -140,19 +150,6 @@ impl Conv2d {
         let offsets: Vec<_> = each.map(|(n, g)| offsets(self, n, g)).map(|(a, b)| (a as isize, b as isize)).collect();
         // SAFETY: `check` has compared the lengths with the sizes.
         unsafe { gemm_batched(dims, a, b, c.as_mut_ptr(), &offsets) }
-    }
-
-    fn add_bias<T: Product>(&self, bias: Option<&[T]>, y: &mut [T]) -> Result<()> {
-        let Some(bias) = bias else { return Ok(()) };
-        let size = self.plane_out();
-        let y = Parts::new(y);
-        ranges(self.batch * self.out_channels, (1 << 14) / size + 1, &|planes| {
-            for plane in planes {
-                let b = bias[plane % self.out_channels];
-                // SAFETY: each plane is taken once.
-                unsafe { y.part(plane * size..(plane + 1) * size) }.iter_mut().for_each(|y| *y = y.plus(b));
-            }
-        })
     }
 
     /// Whether y is a matrix product of w and x.
@@ -191,6 +188,20 @@ impl Conv2d {
         assert_eq!(w, self.out_channels * self.taps());
         assert_eq!(y, self.batch * self.out_channels * self.plane_out());
     }
+}
+
+/// Adds a bias for each channel to planes of `size` elements.
+fn add_bias<T: Product>(bias: Option<&[T]>, size: usize, y: &mut [T]) -> Result<()> {
+    let Some(bias) = bias.filter(|_| size > 0) else { return Ok(()) };
+    let planes = y.len() / size;
+    let y = Parts::new(y);
+    ranges(planes, (1 << 14) / size + 1, &|planes| {
+        for plane in planes {
+            let b = bias[plane % bias.len()];
+            // SAFETY: each plane is taken once.
+            unsafe { y.part(plane * size..(plane + 1) * size) }.iter_mut().for_each(|y| *y = y.plus(b));
+        }
+    })
 }
 
 /// A contiguous matrix of rows of `columns`, or its transpose.

@@ -38,7 +38,10 @@ mod core_module {
     #[pymodule_export]
     use super::generator::{PyGenerator, initial_seed, manual_seed};
     #[pymodule_export]
-    use super::host::{get_num_threads, memory_stats, reset_peak_memory_stats, set_memory_budget, set_num_threads};
+    use super::host::{
+        _set_winograd, _winograd, get_num_threads, memory_stats, reset_peak_memory_stats, set_memory_budget,
+        set_num_threads,
+    };
     #[pymodule_export]
     use super::schema::_schemas;
     #[pymodule_export]

@@ -35,8 +35,10 @@ pub(super) fn run<T: Float>(pass: &Pass<T>) -> Result<()> {
     let offsets = stripe.offsets(pass.from);
     let mut order: Vec<_> = (0..taps).collect();
     order.sort_by_key(|&tap| offsets[tap]);
-    let offsets: Vec<_> =
-        (0..pass.from).flat_map(|channel| order.iter().map(move |tap| channel * taps + tap)).map(|i| offsets[i]).collect();
+    let offsets: Vec<_> = (0..pass.from)
+        .flat_map(|channel| order.iter().map(move |tap| channel * taps + tap))
+        .map(|i| offsets[i])
+        .collect();
 
     // The weights of each target channel, in the order of offsets.
     let mut weights = Scratch::filled(pass.groups * pass.to * pass.from * taps, T::ZERO)?;

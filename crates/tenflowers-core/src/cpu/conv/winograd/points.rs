@@ -76,14 +76,7 @@ pub(super) unsafe fn gradient<V: Lanes<Elem = f32>>(y: [V; 4]) -> [V; 6] {
     unsafe {
         let (even_a, odd_a) = (plus(y[0], 0.5, y[2]), plus(y[1], 0.5, y[3]));
         let (even_b, odd_b) = (plus(y[0], 2.0, y[2]), plus(y[1], 2.0, y[3]));
-        [
-            y[0],
-            plus(even_a, A, odd_a),
-            plus(even_a, -A, odd_a),
-            plus(even_b, B, odd_b),
-            plus(even_b, -B, odd_b),
-            y[3],
-        ]
+        [y[0], plus(even_a, A, odd_a), plus(even_a, -A, odd_a), plus(even_b, B, odd_b), plus(even_b, -B, odd_b), y[3]]
     }
 }
 
