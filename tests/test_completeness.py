@@ -70,7 +70,8 @@ ELSEWHERE = """
 """
 # Operations that need a dimension.
 NO_0D = """
-    T mT tril triu matmul mm bmm mv dot addmm linear conv2d max_pool2d avg_pool2d layer_norm batch_norm diagonal narrow
+    T mT tril triu matmul mm bmm mv dot addmm linear conv1d conv2d conv3d conv_transpose1d
+    conv_transpose2d conv_transpose3d max_pool2d avg_pool2d layer_norm batch_norm diagonal narrow
     select unbind split chunk as_strided pad index_put index_select index_copy index_add index_fill scatter_add view cat
     nll_loss cross_entropy expand_as repeat
     adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d

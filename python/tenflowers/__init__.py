@@ -20,6 +20,7 @@ from .autograd.grad_mode import enable_grad, no_grad, set_grad_enabled
 
 if TYPE_CHECKING:
     from . import autograd as autograd
+    from . import backends as backends
     from . import errors as errors
     from . import nn as nn
     from . import optim as optim
@@ -36,7 +37,7 @@ __version__ = "0.1.0"
 newaxis = None
 
 # Loaded when first asked for, so that the import stays quick.
-_MODULES = ("autograd", "errors", "nn", "optim", "testing", "utils")
+_MODULES = ("autograd", "backends", "errors", "nn", "optim", "testing", "utils")
 _NAMES = {
     "finfo": "dtypes",
     "iinfo": "dtypes",

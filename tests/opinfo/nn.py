@@ -1,4 +1,4 @@
-"""Layers: convolution, pooling, normalization, embedding, attention's softmax, and `linear`."""
+"""Layers: pooling, normalization, embedding, attention's softmax, and `linear`."""
 
 from __future__ import annotations
 
@@ -31,50 +31,8 @@ def _linear(x: Array, weight: Array, bias: Any = None) -> Any:
     return result if bias is None else result + bias
 
 
-def _conv_samples(m: Maker) -> Iterator[Sample]:
-    yield sample(m(2, 2, 4, 5), m(3, 2, 2, 3))
-    yield sample(m(1, 2, 4, 4), m(2, 2, 3, 3), m(2), padding=1)
-    yield sample(m(2, 4, 4), m(3, 2, 2, 2), m(3))
-    yield sample(m(1, 1, 5, 6), m(2, 1, 3, 2), None, (2, 1), (1, 0))
-    yield sample(m(1, 1, 5, 6), m(1, 1, 2, 2), stride=2, padding=(0, 1), dilation=2)
-    yield sample(m(1, 4, 3, 3), m(4, 2, 2, 2), m(4), groups=2)
-    yield sample(m(1, 2, 3, 3), m(4, 1, 2, 2), groups=2)
-    yield sample(m(1, 1, 4, 4), m(1, 1, 3, 3), padding="same")
-    yield sample(m(1, 1, 4, 4), m(1, 1, 3, 3), padding="valid")
-    yield sample(m(1, 2, 2, 2), m(3, 2, 1, 1), m(3))
-    yield sample(m(0, 1, 3, 3), m(1, 1, 2, 2)).rough()
-    # The sizes at which special algorithms begin.
-    yield sample(m(2, 8, 11, 13), m(16, 8, 3, 3), m(16), padding=1).rough()
-    yield sample(m(1, 3, 17, 17), m(8, 3, 5, 5), stride=2, padding=2).rough()
-    yield sample(m(2, 16, 9, 9), m(32, 16, 1, 1)).rough()
-    yield sample(m(2, 6, 9, 9), m(6, 1, 3, 3), groups=6, padding=1).rough()
-
-
 def _pair(value: Any) -> tuple[int, int]:
     return (value, value) if isinstance(value, int) else (int(value[0]), int(value[-1]))
-
-
-def _conv2d(
-    x: Array, weight: Array, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
-) -> Any:
-    if x.ndim == 3:
-        return _conv2d(x[None], weight, bias, stride, padding, dilation, groups)[0]
-    (sy, sx), (dy, dx) = _pair(stride), _pair(dilation)
-    out, per_group, ky, kx = weight.shape
-    if padding == "same":
-        (py, px) = (dy * (ky - 1) // 2, dx * (kx - 1) // 2)
-    else:
-        py, px = (0, 0) if padding == "valid" else _pair(padding)
-    x = np.pad(x, [(0, 0), (0, 0), (py, py), (px, px)])
-    height, width = (x.shape[2] - dy * (ky - 1) - 1) // sy + 1, (x.shape[3] - dx * (kx - 1) - 1) // sx + 1
-    result = np.zeros((x.shape[0], out, height, width), dtype=np.result_type(x, weight))
-    share = out // groups
-    for g, i, j in product(range(groups), range(ky), range(kx)):
-        patch = x[:, g * per_group : (g + 1) * per_group, i * dy :, j * dx :]
-        patch = patch[:, :, : (height - 1) * sy + 1 : sy, : (width - 1) * sx + 1 : sx]
-        kernel = weight[g * share : (g + 1) * share, :, i, j]
-        result[:, g * share : (g + 1) * share] += np.einsum("nchw,oc->nohw", patch, kernel)
-    return result if bias is None else result + bias[:, None, None]
 
 
 def _max_pool_samples(m: Maker) -> Iterator[Sample]:
@@ -271,7 +229,6 @@ SOFT: dict[str, Any] = {"places": ("tf", "method", "nn"), "tolerance": {}, "refu
 
 OPS = [
     _row("linear", _linear_samples, _linear, INT + FLOAT + COMPLEX, grad_dtypes=BOTH),
-    _row("conv2d", _conv_samples, _conv2d, FLOAT, places=("tf", "nn")),
     _row("max_pool2d", _max_pool_samples, _max_pool2d, refused=COMPLEX),
     _row("max_pool2d", _max_pool_positions_samples, _max_pool2d, tag="positions", result=("same", "int64")),
     _row("avg_pool2d", _avg_pool_samples, _avg_pool2d, refused=COMPLEX),

@@ -6,6 +6,7 @@
 
 mod columns;
 mod direct;
+mod planes;
 mod region;
 mod stripe;
 mod weights;
@@ -68,7 +69,7 @@ impl Conv2d {
             } else {
                 columns::forward(self, x, w, y)?;
             }
-            return self.add_bias(bias, y);
+            return add_bias(bias, self.plane_out(), y);
         }
         as_float(x, w, y, |x: &[f32], w, y| {
             let forward = if winograd::pays(self) { winograd::forward } else { direct::forward };
@@ -103,6 +104,16 @@ impl Conv2d {
         })
         .or_else(|| as_float(dy, w, dx, |dy: &[f64], w, dx| direct::backward(self, dy, w, dx)))
         .unwrap_or_else(|| columns::backward_input(self, dy, w, dx))
+    }
+
+    /// dx + bias, a bias for each channel of x: the transposed convolution of dy.
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward).
+    pub fn transposed<T: Product>(&self, dy: &[T], w: &[T], bias: Option<&[T]>, dx: &mut [T]) -> Result<()> {
+        assert!(bias.is_none_or(|b| b.len() == self.in_channels));
+        self.backward_input(dy, w, dx)?;
+        add_bias(bias, self.plane_in(), dx)
     }
 
     /// dw, the gradient of w; writes all of it. Images are summed in fixed blocks, in order.
@@ -141,19 +152,6 @@ impl Conv2d {
         unsafe { gemm_batched(dims, a, b, c.as_mut_ptr(), &offsets) }
     }
 
-    fn add_bias<T: Product>(&self, bias: Option<&[T]>, y: &mut [T]) -> Result<()> {
-        let Some(bias) = bias else { return Ok(()) };
-        let size = self.plane_out();
-        let y = Parts::new(y);
-        ranges(self.batch * self.out_channels, (1 << 14) / size + 1, &|planes| {
-            for plane in planes {
-                let b = bias[plane % self.out_channels];
-                // SAFETY: each plane is taken once.
-                unsafe { y.part(plane * size..(plane + 1) * size) }.iter_mut().for_each(|y| *y = y.plus(b));
-            }
-        })
-    }
-
     /// Whether y is a matrix product of w and x.
     fn is_product(&self) -> bool {
         self.kernel == [1, 1] && self.stride == [1, 1] && self.padding == [0, 0] && self.output == self.input
@@ -190,6 +188,20 @@ impl Conv2d {
         assert_eq!(w, self.out_channels * self.taps());
         assert_eq!(y, self.batch * self.out_channels * self.plane_out());
     }
+}
+
+/// Adds a bias for each channel to planes of `size` elements.
+fn add_bias<T: Product>(bias: Option<&[T]>, size: usize, y: &mut [T]) -> Result<()> {
+    let Some(bias) = bias.filter(|_| size > 0) else { return Ok(()) };
+    let planes = y.len() / size;
+    let y = Parts::new(y);
+    ranges(planes, (1 << 14) / size + 1, &|planes| {
+        for plane in planes {
+            let b = bias[plane % bias.len()];
+            // SAFETY: each plane is taken once.
+            unsafe { y.part(plane * size..(plane + 1) * size) }.iter_mut().for_each(|y| *y = y.plus(b));
+        }
+    })
 }
 
 /// A contiguous matrix of rows of `columns`, or its transpose.

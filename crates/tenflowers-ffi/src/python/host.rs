@@ -58,6 +58,18 @@ pub fn set_num_threads(threads: i64) -> PyResult<()> {
     tenflowers_core::set_num_threads(n).map_err(errors::to_py)
 }
 
+/// Whether convolutions of float32 may go through Winograd's transforms.
+#[pyfunction]
+pub fn _winograd() -> bool {
+    tenflowers_core::cpu::conv::winograd()
+}
+
+/// Allows Winograd's transforms, or forbids them.
+#[pyfunction]
+pub fn _set_winograd(on: bool) {
+    tenflowers_core::cpu::conv::set_winograd(on);
+}
+
 /// The bytes of tensors: in use now (`live`), at most so far (`peak`), allowed (`budget`), and kept for later tensors
 /// (`cached`).
 #[pyfunction]

@@ -39,7 +39,8 @@ mod core_module {
     use super::generator::{PyGenerator, initial_seed, manual_seed};
     #[pymodule_export]
     use super::host::{
-        empty_cache, get_num_threads, memory_stats, reset_peak_memory_stats, set_memory_budget, set_num_threads,
+        _set_winograd, _winograd, empty_cache, get_num_threads, memory_stats, reset_peak_memory_stats,
+        set_memory_budget, set_num_threads,
     };
     #[pymodule_export]
     use super::schema::_schemas;

@@ -4,6 +4,7 @@
 //! gathered term by term into a panel that stays in the cache while all target channels pass over it.
 
 use super::Conv2d;
+use super::planes;
 use super::region::{Region, TILES};
 use super::stripe::{Axis, SLACK, Stripe, channels_at_once, noting};
 use crate::cpu::gemm::lanes::{self, Float, Lanes, Task};
@@ -106,6 +107,9 @@ unsafe impl<T: Sync> Sync for Pass<'_, T> {}
 
 impl<T: Float> Pass<'_, T> {
     fn run(&self) -> Result<()> {
+        if planes::pays(self.from, self.to, self.axes) {
+            return planes::run(self);
+        }
         let isa = simd::isa();
         // SAFETY: `isa` names what this machine has.
         let (mr, nr) = unsafe { lanes::run::<T, _>(isa, Geometry) };

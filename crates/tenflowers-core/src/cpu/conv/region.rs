@@ -3,7 +3,7 @@
 use super::direct::Pass;
 use super::stripe::{SLACK, Stripe};
 use crate::cpu::gemm::lanes::{Float, Lanes, Task};
-use crate::cpu::gemm::tile::{Stride, Table, piece, rows_of, tile};
+use crate::cpu::gemm::tile::{Stride, piece, rows_of, tile};
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
@@ -54,11 +54,6 @@ impl<T: Float> Task<T> for Region<'_, T> {
                 }
             }
             let terms = channels * taps;
-            if pass.to == 1 {
-                // SAFETY: as above.
-                unsafe { self.lines::<V>(channel, terms) };
-                continue;
-            }
             let width = V::NV * V::LANES;
             for first in (0..outputs).step_by(TILES * width) {
                 let mut tiles = [Pieces { count: 0, width: 0, pieces: [Piece::default(); WIDTH] }; TILES];
@@ -248,64 +243,6 @@ impl<T: Float> Region<'_, T> {
 }
 
 impl<T: Float> Region<'_, T> {
-    /// The sums of a single target channel, to which gathering does not pay: straight from the buffer, the columns
-    /// between its rows included and dropped at the end.
-    #[inline(always)]
-    unsafe fn lines<V: Lanes<Elem = T>>(&self, channel: usize, terms: usize) {
-        let flat = (self.band.len() - 1) * self.stripe.pitch + self.pass.axes[1].grid;
-        for slot in 0..self.images.len() {
-            let mut at = 0;
-            while at < flat {
-                // SAFETY: the caller's word; `SLACK` covers what is read beyond the last output.
-                at += unsafe {
-                    match flat - at {
-                        left if left > 4 * V::LANES => self.line::<V, 8>(channel, terms, slot, at, left),
-                        left if left > V::LANES => self.line::<V, 4>(channel, terms, slot, at, left),
-                        left => self.line::<V, 1>(channel, terms, slot, at, left),
-                    }
-                };
-            }
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn line<V: Lanes<Elem = T>, const N: usize>(
-        &self,
-        channel: usize,
-        terms: usize,
-        slot: usize,
-        at: usize,
-        left: usize,
-    ) -> usize {
-        let (pass, pitch, width) = (self.pass, self.stripe.pitch, (N * V::LANES).min(left));
-        let taps = self.offsets.len() / self.channels;
-        let mut block = [const { MaybeUninit::<T>::uninit() }; BLOCK];
-        let block = block.as_mut_ptr().cast::<T>();
-        // SAFETY: the caller's word; 8 vectors fit the block.
-        unsafe {
-            let buffer = self.buffer.cast_const().add(slot * self.stripe.size(self.channels, 0) + at);
-            let weights = (self.weights.add(channel * taps), [0], Stride(1));
-            let [acc] = tile::<V, 1, N, false>(terms, weights, (buffer, Table(self.offsets.as_ptr())), 0);
-            let bias = V::splat(self.bias(0, channel > 0));
-            for (v, x) in acc.into_iter().enumerate() {
-                x.add(bias).store(block.add(v * V::LANES));
-            }
-            let plane = (self.images.start + slot) * pass.groups + self.group;
-            let to = pass.target.add(plane * pass.target_plane + pass.target_start);
-            let (mut row, mut column, mut done) = (at / pitch, at % pitch, 0);
-            while done < width {
-                if column < pass.axes[1].grid {
-                    let n = (pass.axes[1].grid - column).min(width - done);
-                    let start = (self.band.start + row) * pass.target_steps[0] + column * pass.target_steps[1];
-                    self.write::<V, 1>(n, (block.add(done), 0), (to.add(start), 0), channel > 0);
-                }
-                done += pitch - column;
-                (row, column) = (row + 1, 0);
-            }
-        }
-        width
-    }
-
     /// What a target channel begins with.
     #[inline(always)]
     unsafe fn bias(&self, target: usize, accumulate: bool) -> T {

@@ -69,7 +69,7 @@ impl Axis {
     }
 
     /// How many padded positions of a phase lie beyond the last output's.
-    fn reach(&self) -> usize {
+    pub fn reach(&self) -> usize {
         self.taps.iter().map(|t| t.offset).max().unwrap_or(0)
     }
 
@@ -193,9 +193,15 @@ impl<'a> Stripe<'a> {
 /// Writes `n` zeros and up to a vector more.
 #[inline(always)]
 unsafe fn zeros<V: Lanes>(to: *mut V::Elem, n: usize) {
-    for i in (0..n).step_by(V::LANES) {
-        // SAFETY: the caller's word.
-        unsafe { V::splat(V::Elem::ZERO).store(to.add(i)) };
+    // SAFETY: the caller's word.
+    unsafe {
+        // Mostly one vector, for which a call of `memset`, as which a loop is compiled, is much.
+        if n > 0 {
+            V::splat(V::Elem::ZERO).store(to);
+        }
+        for i in (V::LANES..n).step_by(V::LANES) {
+            V::splat(V::Elem::ZERO).store(to.add(i));
+        }
     }
 }
 
@@ -206,12 +212,31 @@ unsafe fn copy<V: Lanes>(from: *const V::Elem, stride: usize, to: *mut V::Elem, 
     unsafe {
         match stride {
             1 => {
-                for i in (0..n).step_by(V::LANES) {
-                    V::load_first(from.add(i), V::LANES.min(n - i)).store(to.add(i));
+                let whole = n / V::LANES * V::LANES;
+                for i in (0..whole).step_by(V::LANES) {
+                    V::load(from.add(i)).store(to.add(i));
+                }
+                if whole < n {
+                    V::load_first(from.add(whole), n - whole).store(to.add(whole));
                 }
                 return n.next_multiple_of(V::LANES);
             }
-            2 => (0..n).for_each(|i| *to.add(i) = *from.add(2 * i)),
+            2 => {
+                // Every second one of an array, which LLVM makes a shuffle of.
+                for i in (0..n).step_by(16) {
+                    let mut pairs = [V::Elem::ZERO; 32];
+                    for v in (0..32).step_by(V::LANES) {
+                        let left = (2 * (n - i) - 1).saturating_sub(v).min(V::LANES);
+                        V::load_first(from.wrapping_add(2 * i + v), left).store(pairs.as_mut_ptr().add(v));
+                    }
+                    let mut even = [V::Elem::ZERO; 16];
+                    for (j, even) in even.iter_mut().enumerate() {
+                        *even = pairs[2 * j];
+                    }
+                    to.add(i).cast::<[V::Elem; 16]>().write_unaligned(even);
+                }
+                return n.next_multiple_of(16);
+            }
             s => (0..n).for_each(|i| *to.add(i) = *from.add(s * i)),
         }
     }

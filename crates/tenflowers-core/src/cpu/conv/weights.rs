@@ -2,11 +2,12 @@
 //! over all positions of all images.
 
 use super::Conv2d;
+use super::planes;
 use super::stripe::{Axis, SLACK, Stripe, channels_at_once, noting};
 use crate::cpu::gemm::lanes::{self, Float, Lanes, Task};
 use crate::cpu::gemm::matvec::total;
 use crate::cpu::gemm::pack::panel;
-use crate::cpu::gemm::tile::{Stride, Table, piece, store, tile};
+use crate::cpu::gemm::tile::{Stride, Table, piece, tile};
 use crate::cpu::gemm::{Outcome, Scratch};
 use crate::cpu::pool::{Parts, ranges};
 use crate::cpu::simd;
@@ -176,41 +177,125 @@ impl<T: Float> Product<'_, T> {
     #[inline(always)]
     unsafe fn lines<V: Lanes<Elem = T>>(&self, first: usize, rows: usize) {
         let terms = self.channels * self.taps;
-        let mut term = 0;
-        while term < terms {
-            let n = piece(8, terms - term);
-            // SAFETY: the caller's word.
-            unsafe {
+        // SAFETY: the caller's word.
+        unsafe {
+            if planes::dense(self.stripe.axes) {
+                for term in (0..terms).step_by(9) {
+                    let mut acc = [V::splat(T::ZERO); 9];
+                    let mut row = 0;
+                    while row < rows {
+                        row += match rows - row {
+                            4.. => self.dense::<V, 4>(&mut acc, term, first, row),
+                            2.. => self.dense::<V, 2>(&mut acc, term, first, row),
+                            _ => self.dense::<V, 1>(&mut acc, term, first, row),
+                        };
+                    }
+                    self.total(acc, term);
+                }
+                return;
+            }
+            let mut term = 0;
+            while term < terms {
+                let n = if terms - term == 9 { 9 } else { piece(8, terms - term) };
                 match n {
+                    9 => self.line::<V, 9>(term, first, rows),
                     8 => self.line::<V, 8>(term, first, rows),
                     4 => self.line::<V, 4>(term, first, rows),
                     2 => self.line::<V, 2>(term, first, rows),
                     _ => self.line::<V, 1>(term, first, rows),
                 }
+                term += n;
             }
-            term += n;
+        }
+    }
+
+    /// Nine taps at `R` rows; each row of x is read for all of dy that it meets.
+    #[inline(always)]
+    unsafe fn dense<V: Lanes<Elem = T>, const R: usize>(
+        &self,
+        acc: &mut [V; 9],
+        term: usize,
+        first: usize,
+        row: usize,
+    ) -> usize {
+        let columns = self.stripe.axes[1].grid;
+        // SAFETY: the caller's word.
+        unsafe {
+            let x = self.buffer.cast_const().offset(self.offsets[term]).add(row * self.stripe.pitch);
+            let dy = self.dy.add((first + row) * columns);
+            let whole = columns / V::LANES * V::LANES;
+            for i in (0..whole).step_by(V::LANES) {
+                self.dense_part::<V, R, false>(acc, x.add(i), dy.add(i), V::LANES);
+            }
+            if whole < columns {
+                self.dense_part::<V, R, true>(acc, x.add(whole), dy.add(whole), columns - whole);
+            }
+        }
+        R
+    }
+
+    #[inline(always)]
+    unsafe fn dense_part<V: Lanes<Elem = T>, const R: usize, const PART: bool>(
+        &self,
+        acc: &mut [V; 9],
+        x: *const T,
+        dy: *const T,
+        n: usize,
+    ) {
+        // SAFETY: the caller's word.
+        unsafe {
+            let mut g = [V::splat(T::ZERO); R];
+            for i in 0..R {
+                g[i] = load::<V, PART>(dy.add(i * self.stripe.axes[1].grid), n);
+            }
+            for row in 0..R + 2 {
+                for j in 0..3 {
+                    let x = load::<V, PART>(x.add(row * self.stripe.pitch + j), n);
+                    for i in 0..3 {
+                        if row >= i && row - i < R {
+                            acc[3 * i + j] = acc[3 * i + j].fma(g[row - i], x);
+                        }
+                    }
+                }
+            }
         }
     }
 
     #[inline(always)]
     unsafe fn line<V: Lanes<Elem = T>, const R: usize>(&self, term: usize, first: usize, rows: usize) {
         let columns = self.stripe.axes[1].grid;
+        let whole = columns / V::LANES * V::LANES;
         // SAFETY: the caller's word.
         unsafe {
             let mut acc = [V::splat(T::ZERO); R];
             for row in 0..rows {
                 let (dy, x) = (self.dy.add((first + row) * columns), self.buffer.add(row * self.stripe.pitch));
-                for i in (0..columns).step_by(V::LANES) {
-                    let n = V::LANES.min(columns - i);
-                    let dy = V::load_first(dy.add(i), n);
-                    for (acc, &offset) in acc.iter_mut().zip(&self.offsets[term..term + R]) {
-                        *acc = acc.fma(dy, V::load_first(x.offset(offset).add(i), n));
+                for i in (0..whole).step_by(V::LANES) {
+                    let dy = V::load(dy.add(i));
+                    for t in 0..R {
+                        acc[t] = acc[t].fma(dy, V::load(x.offset(self.offsets[term + t]).add(i)));
+                    }
+                }
+                if whole < columns {
+                    let n = columns - whole;
+                    let dy = V::load_first(dy.add(whole), n);
+                    for t in 0..R {
+                        acc[t] = acc[t].fma(dy, V::load_first(x.offset(self.offsets[term + t]).add(whole), n));
                     }
                 }
             }
-            for (i, acc) in acc.into_iter().enumerate() {
-                let sum = self.sum.add(term + i);
-                *sum = if self.accumulate { *sum + total(acc) } else { total(acc) };
+            self.total(acc, term);
+        }
+    }
+
+    /// Adds the lanes of vectors up, into the sums of terms from `term` on.
+    #[inline(always)]
+    unsafe fn total<V: Lanes<Elem = T>, const R: usize>(&self, acc: [V; R], term: usize) {
+        for i in 0..R {
+            // SAFETY: the caller's word.
+            unsafe {
+                let (sum, here) = (self.sum.add(term + i), total(acc[i]));
+                *sum = if self.accumulate { *sum + here } else { here };
             }
         }
     }
@@ -249,7 +334,22 @@ impl<T: Float> Product<'_, T> {
             let b = (self.transposed.cast_const().add(target), Stride(self.to as isize));
             let acc = tile::<V, R, N, PART>(k, a, b, last);
             let c = (self.sum.add(term * self.to + target), self.to);
-            store::<V, R, N, PART>(acc, c, last, self.accumulate);
+            // By index: an iterator over the tile takes it out of the registers.
+            for i in 0..R {
+                for v in 0..N {
+                    let n = if PART && v + 1 == N { last } else { V::LANES };
+                    let c = c.0.add(i * c.1 + v * V::LANES);
+                    let sum = if self.accumulate { acc[i][v].add(V::load_first(c, n)) } else { acc[i][v] };
+                    sum.store_first(c, n);
+                }
+            }
         }
     }
+}
+
+/// A vector, or its first `n` lanes.
+#[inline(always)]
+unsafe fn load<V: Lanes, const PART: bool>(p: *const V::Elem, n: usize) -> V {
+    // SAFETY: the caller's word.
+    unsafe { if PART { V::load_first(p, n) } else { V::load(p) } }
 }

@@ -1,5 +1,11 @@
-//! Convolution of planes (as the field says: correlation), and the two ways back, each the derivative of the others.
-use super::pair;
+//! Convolution of planes (as the field says: correlation), and the two ways back, each the derivative of the others;
+//! lines are planes of height one, volumes planes with the taps of their depth among the channels.
+mod public;
+
+pub(super) use public::SCHEMAS;
+pub use public::*;
+
+use super::sizes;
 use crate::cpu::conv::Conv2d;
 use crate::cpu::gemm::Product;
 use crate::cpu::{View, ViewMut};
@@ -8,9 +14,10 @@ use crate::error::{Result, TensorError};
 use crate::grad::{Back, Slot};
 use crate::layout::{Shape, checked_numel};
 use crate::op::{Grads, Keep, Meta, Op, apply};
-use crate::ops;
 use crate::ops::reduce::{computed, widened};
-use crate::ops::{conj, reshape_to, sum, unsqueeze};
+use crate::ops::view::slice_to;
+use crate::ops::{conj, contiguous, flip, narrow, pad_constant, permute, reshape_to, stack, sum, unsqueeze};
+use crate::schema::Size;
 use crate::tensor::Tensor;
 use smallvec::smallvec;
 
@@ -19,7 +26,7 @@ use smallvec::smallvec;
 enum Way {
     /// `[x, w] -> y`, and a bias if there is one.
     Forward,
-    /// `[dy, w] -> dx`
+    /// `[dy, w] -> dx`, which is also the transposed convolution of `dy`, and then has a bias if there is one.
     Input,
     /// `[x, dy] -> dw`
     Weight,
@@ -55,7 +62,7 @@ impl Conv {
                     let to = unsafe { std::slice::from_raw_parts_mut(to, n) };
                     match self.way {
                         Way::Forward => self.sizes.forward(&a, &b, bias.as_deref(), to),
-                        Way::Input => self.sizes.backward_input(&a, &b, to),
+                        Way::Input => self.sizes.transposed(&a, &b, bias.as_deref(), to),
                         Way::Weight => self.sizes.backward_weight(&a, &b, to),
                     }
                 })
@@ -126,14 +133,69 @@ impl Op for Conv {
     }
 }
 
-/// The padding before and in all, along each dimension of a plane.
-enum Padding {
-    Both([usize; 2]),
+/// The padding along each dimension.
+#[derive(Clone, Copy)]
+enum Padding<'a> {
+    /// So many zeros on both sides.
+    Each(&'a [i64]),
     /// As much as keeps the size.
     Same,
 }
 
-fn convolve(
+/// What the dimensions after the channels are called, and how many there are in all.
+fn words(n: usize) -> (&'static str, &'static str) {
+    match n {
+        1 => ("length", "three"),
+        2 => ("height and width", "four"),
+        _ => ("depth, height and width", "five"),
+    }
+}
+
+/// The last two of the sizes of a convolution of lines, planes or volumes.
+fn plane<const N: usize>(sizes: [usize; N], missing: usize) -> [usize; 2] {
+    match sizes[..] {
+        [.., height, width] => [height, width],
+        [length] => [missing, length],
+        [] => [missing; 2],
+    }
+}
+
+/// What both directions ask of their tensors: the input with a batch, and the number of groups.
+fn checked<const N: usize>(
+    op: &'static str,
+    input: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    groups: i64,
+    order: &str,
+) -> Result<(Tensor, usize)> {
+    let (names, count) = words(N);
+    let shape_error = |what: String| Err(TensorError::shape(op, what, input.shape(), weight.shape()));
+    if weight.rank() != N + 2 {
+        return shape_error(format!("the weight must have {count} dimensions: {order}, {names}"));
+    }
+    if input.rank() != N + 2 && input.rank() != N + 1 {
+        let what = format!("the input must have {count} dimensions, batch, channels, {names}, or all but the batch");
+        return shape_error(what);
+    }
+    for t in [Some(weight), bias].into_iter().flatten() {
+        if t.dtype() != input.dtype() {
+            let what = "expected an input, a weight and a bias of one dtype";
+            return Err(TensorError::DType { op, what, left: input.dtype(), right: t.dtype() });
+        }
+    }
+    let groups = usize::try_from(groups).ok().filter(|&g| g > 0);
+    let Some(groups) = groups else { return Err(TensorError::argument(op, "groups must be positive")) };
+    if weight.shape()[0] == 0 || weight.shape()[2..].contains(&0) {
+        return shape_error("the weight must have output channels and a kernel that are not empty".into());
+    }
+    Ok((if input.rank() == N + 1 { unsqueeze(input, 0)? } else { input.clone() }, groups))
+}
+
+/// Convolution of `N` dimensions.
+#[expect(clippy::too_many_arguments, reason = "they are the operation's own")]
+fn convolve<const N: usize>(
+    op: &'static str,
     input: &Tensor,
     weight: &Tensor,
     bias: Option<&Tensor>,
@@ -142,104 +204,183 @@ fn convolve(
     dilation: &[i64],
     groups: i64,
 ) -> Result<Tensor> {
-    let shape_error = |what: String| Err(TensorError::shape("conv2d", what, input.shape(), weight.shape()));
-    if weight.rank() != 4 {
-        return shape_error("the weight must have four dimensions: out, in / groups, height and width".into());
-    }
-    if !matches!(input.rank(), 3 | 4) {
-        return shape_error(
-            "the input must have four dimensions, batch, channels, height and width, or the last three".into(),
-        );
-    }
-    for t in [Some(weight), bias].into_iter().flatten() {
-        if t.dtype() != input.dtype() {
-            let what = "expected an input, a weight and a bias of one dtype";
-            return Err(TensorError::DType { op: "conv2d", what, left: input.dtype(), right: t.dtype() });
-        }
-    }
-    let (stride, dilation) = (pair("conv2d", "stride", stride, 1)?, pair("conv2d", "dilation", dilation, 1)?);
-    let x = if input.rank() == 3 { unsqueeze(input, 0)? } else { input.clone() };
+    let (stride, dilation) = (sizes::<N>(op, "stride", stride, 1)?, sizes::<N>(op, "dilation", dilation, 1)?);
+    let (x, groups) = checked::<N>(op, input, weight, bias, groups, "out, in / groups")?;
+    let shape_error = |what: String| Err(TensorError::shape(op, what, input.shape(), weight.shape()));
     let (s, w) = (x.shape(), weight.shape());
-    let groups = usize::try_from(groups).ok().filter(|&g| g > 0);
-    let Some(groups) = groups else { return Err(TensorError::argument("conv2d", "groups must be positive")) };
     if s[1] != w[1].saturating_mul(groups) || w[0] % groups != 0 {
         let what = format!("{} channels in and {} out do not go into {groups} groups of {} in", s[1], w[0], w[1]);
         return shape_error(what);
     }
-    if w[0] == 0 || w[2] == 0 || w[3] == 0 {
-        return shape_error("the weight must have output channels and a kernel that are not empty".into());
-    }
     if let Some(b) = bias.filter(|b| b.shape() != [w[0]]) {
-        return Err(TensorError::shape("conv2d", format!("the bias must have {} elements", w[0]), b.shape(), w));
+        return Err(TensorError::shape(op, format!("the bias must have {} elements", w[0]), b.shape(), w));
     }
-    let span = [0, 1].map(|d| dilation[d].saturating_mul(w[2 + d] - 1).saturating_add(1));
-    let (mut before, mut output) = ([0; 2], [0; 2]);
-    for d in 0..2 {
-        let n = s[2 + d];
-        (before[d], output[d]) = match padding {
-            Padding::Same => ((span[d] - 1) / 2, n),
-            Padding::Both(p) => {
-                let Some(room) = (n + 2 * p[d]).checked_sub(span[d]) else {
-                    let what = format!("the kernel spans {} of a padded size of {}", span[d], n + 2 * p[d]);
+    let both = match padding {
+        Padding::Each(each) => Some(sizes::<N>(op, "padding", each, 0)?),
+        Padding::Same => None,
+    };
+    let (mut before, mut output) = ([0; N], [0; N]);
+    for d in 0..N {
+        let (n, span) = (s[2 + d], dilation[d].saturating_mul(w[2 + d] - 1).saturating_add(1));
+        (before[d], output[d]) = match both {
+            None => ((span - 1) / 2, n),
+            Some(p) => {
+                let Some(room) = (n + 2 * p[d]).checked_sub(span) else {
+                    let what = format!("the kernel spans {span} of a padded size of {}", n + 2 * p[d]);
                     return shape_error(what);
                 };
                 (p[d], room / stride[d] + 1)
             }
         };
     }
+    let mut shape: Shape = smallvec![s[0], w[0]];
+    shape.extend_from_slice(&output);
+    let (x, weight) = match N {
+        1 => (unsqueeze(&x, 2)?, unsqueeze(weight, 2)?),
+        3 => {
+            let depth = Depth { taps: w[2], stride: stride[0], dilation: dilation[0], output: output[0] };
+            let channels = w[1] * w[2];
+            (depth.into_channels(&x, before[0] as i64)?, reshape_to(weight, &[w[0], channels, w[3], w[4]])?)
+        }
+        _ => (x.clone(), weight.clone()),
+    };
     let sizes = Conv2d {
-        batch: s[0],
-        in_channels: s[1],
-        out_channels: w[0],
+        batch: x.shape()[0],
+        in_channels: x.shape()[1],
+        out_channels: weight.shape()[0],
         groups,
-        input: [s[2], s[3]],
-        kernel: [w[2], w[3]],
-        output,
-        stride,
-        padding: before,
-        dilation,
+        input: [x.shape()[2], x.shape()[3]],
+        kernel: [weight.shape()[2], weight.shape()[3]],
+        output: plane(output, 1),
+        stride: plane(stride, 1),
+        padding: plane(before, 0),
+        dilation: plane(dilation, 1),
     };
-    let op = Conv { way: Way::Forward, sizes };
-    let out = match bias {
-        Some(b) => apply(&op, &[&x, weight, b])?,
-        None => apply(&op, &[&x, weight])?,
-    };
-    if input.rank() == 3 { reshape_to(&out, &out.shape()[1..]) } else { Ok(out) }
+    with_bias(&Conv { way: Way::Forward, sizes }, &x, &weight, bias, &shape, input.rank() == N + 1)
 }
 
-ops! {
-    [tf nn] {
-        /// The correlation of planes `[batch, in, height, width]` with kernels `[out, in / groups, kh, kw]`, plus a bias a
-        /// channel.
-        ///
-        /// The batch may be left out. The result has `(height + 2 padding - dilation (kh - 1) - 1) // stride + 1` rows,
-        /// and so on (Dumoulin and Visin, 2016).
-        ///
-        /// ```python
-        /// >>> F.conv2d(tf.arange(9.0).view(1, 1, 3, 3), tf.ones(1, 1, 2, 2)).squeeze()
-        /// tensor([[ 8., 12.],
-        ///         [20., 24.]])
-        /// >>> F.conv2d(tf.ones(8, 3, 32, 32), tf.ones(16, 3, 3, 3), stride=2, padding=1).shape
-        /// tenflowers.Size([8, 16, 16, 16])
-        /// ```
-        pub fn conv2d(input: &Tensor, weight: &Tensor, bias: Option<&Tensor> = None::<&Tensor>, stride: &[i64] = &[1i64] as &[i64], padding: &[i64] = &[0i64] as &[i64], dilation: &[i64] = &[1i64] as &[i64], groups: i64 = 1) -> Tensor {
-            let padding = Padding::Both(pair("conv2d", "padding", padding, 0)?);
-            convolve(input, weight, bias, stride, padding, dilation, groups)
+/// The transposed convolution of `N` dimensions: what takes the gradient of a convolution's result to that of its input.
+#[expect(clippy::too_many_arguments, reason = "they are the operation's own")]
+fn transposed<const N: usize>(
+    op: &'static str,
+    input: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    stride: &[i64],
+    padding: &[i64],
+    output_padding: &[i64],
+    groups: i64,
+    dilation: &[i64],
+) -> Result<Tensor> {
+    let (stride, dilation) = (sizes::<N>(op, "stride", stride, 1)?, sizes::<N>(op, "dilation", dilation, 1)?);
+    let padding = sizes::<N>(op, "padding", padding, 0)?;
+    let extra = sizes::<N>(op, "output_padding", output_padding, 0)?;
+    let (x, groups) = checked::<N>(op, input, weight, bias, groups, "in, out / groups")?;
+    let shape_error = |what: String| Err(TensorError::shape(op, what, input.shape(), weight.shape()));
+    let (s, w) = (x.shape(), weight.shape());
+    if s[1] != w[0] || w[0] % groups != 0 || w[1] == 0 {
+        let what = format!("{} channels, a weight for {} of them, and {groups} groups do not go together", s[1], w[0]);
+        return shape_error(what);
+    }
+    let Some(channels) = w[1].checked_mul(groups) else { return shape_error("too many groups".into()) };
+    if let Some(b) = bias.filter(|b| b.shape() != [channels]) {
+        return Err(TensorError::shape(op, format!("the bias must have {channels} elements"), b.shape(), w));
+    }
+    let mut output = [0; N];
+    for d in 0..N {
+        if extra[d] >= stride[d].max(dilation[d]) {
+            let what = format!(
+                "output_padding must be smaller than the stride or the dilation: {} for {} and {}",
+                extra[d], stride[d], dilation[d]
+            );
+            return Err(TensorError::argument(op, what));
         }
-        /// As with numbers, with padding "valid" (none) or "same" (as much as keeps the size, for stride 1).
-        ///
-        /// ```python
-        /// >>> F.conv2d(tf.ones(8, 3, 32, 32), tf.ones(16, 3, 3, 3), padding="same").shape
-        /// tenflowers.Size([8, 16, 32, 32])
-        /// ```
-        pub fn conv2d_named as conv2d(input: &Tensor, weight: &Tensor, bias: Option<&Tensor> = None::<&Tensor>, stride: &[i64] = &[1i64] as &[i64], padding: &str = "valid", dilation: &[i64] = &[1i64] as &[i64], groups: i64 = 1) -> Tensor {
-            let padding = match padding {
-                "valid" => Padding::Both([0, 0]),
-                "same" if stride.iter().all(|&s| s == 1) => Padding::Same,
-                "same" => return Err(TensorError::argument("conv2d", format!("padding='same' is for stride 1, not {stride:?}"))),
-                other => return Err(TensorError::argument("conv2d", format!("padding must be 'valid', 'same' or ints, not '{other}'"))),
-            };
-            convolve(input, weight, bias, stride, padding, dilation, groups)
+        let span = dilation[d].saturating_mul(w[2 + d] - 1).saturating_add(1).saturating_add(extra[d]);
+        let reach = s[2 + d].checked_sub(1).map(|n| n.saturating_mul(stride[d]).saturating_add(span));
+        let Some(size) = reach.and_then(|n| n.checked_sub(2 * padding[d])).filter(|&n| n > 0) else {
+            return shape_error(format!("dimension {} of the result would be empty", 2 + d));
+        };
+        output[d] = size;
+    }
+    let mut shape: Shape = smallvec![s[0], channels];
+    shape.extend_from_slice(&output);
+    let (x, weight) = match N {
+        1 => (unsqueeze(&x, 2)?, unsqueeze(weight, 2)?),
+        3 => {
+            // Along the depth: a plain convolution of the input with zeros between, the taps turned round.
+            let mut spread = x.clone();
+            if stride[0] > 1 {
+                let zeros = stride[0] as i64 - 1;
+                spread = pad_constant(&unsqueeze(&x, 3)?, &[0, 0, 0, 0, 0, zeros], "constant", None)?;
+                spread = reshape_to(&spread, &[s[0], s[1], s[2] * stride[0], s[3], s[4]])?;
+                spread = narrow(&spread, 2, 0, ((s[2] - 1) * stride[0] + 1) as i64)?;
+            }
+            let depth = Depth { taps: w[2], stride: 1, dilation: dilation[0], output: output[0] };
+            let before = (dilation[0] * (w[2] - 1)) as i64 - padding[0] as i64;
+            let turned = flip(&permute(weight, Size(&[0, 2, 1, 3, 4]))?, Size(&[1]))?;
+            (depth.into_channels(&spread, before)?, reshape_to(&turned, &[w[0] * w[2], w[1], w[3], w[4]])?)
         }
+        _ => (x.clone(), weight.clone()),
+    };
+    let sizes = Conv2d {
+        batch: x.shape()[0],
+        in_channels: channels,
+        out_channels: x.shape()[1],
+        groups,
+        input: plane(output, 1),
+        kernel: [weight.shape()[2], weight.shape()[3]],
+        output: [x.shape()[2], x.shape()[3]],
+        stride: plane(stride, 1),
+        padding: plane(padding, 0),
+        dilation: plane(dilation, 1),
+    };
+    with_bias(&Conv { way: Way::Input, sizes }, &x, &weight, bias, &shape, input.rank() == N + 1)
+}
+
+/// Runs `op` and brings what comes out to `shape`, a batch of channels; without the batch if the input had none.
+fn with_bias(
+    op: &Conv,
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    shape: &[usize],
+    alone: bool,
+) -> Result<Tensor> {
+    let mut out = match bias {
+        Some(b) => apply(op, &[x, weight, b])?,
+        None => apply(op, &[x, weight])?,
+    };
+    if let [batch, channels, depth, height, width] = *shape {
+        out = reshape_to(&out, &[batch, depth, channels, height, width])?;
+        out = contiguous(&permute(&out, Size(&[0, 2, 1, 3, 4]))?)?;
+    }
+    let shape = &shape[usize::from(alone)..];
+    if out.shape() == shape { Ok(out) } else { reshape_to(&out, shape) }
+}
+
+/// The taps of a kernel along the depth of volumes.
+struct Depth {
+    taps: usize,
+    stride: usize,
+    dilation: usize,
+    output: usize,
+}
+
+impl Depth {
+    /// `[n, c, d, h, w]` as planes `[n * output, c * taps, h, w]`: for each position of the result what its taps read,
+    /// with `before` zeros before the first plane (fewer planes if negative).
+    fn into_channels(&self, x: &Tensor, before: i64) -> Result<Tensor> {
+        let s = x.shape();
+        let reach = (self.output.max(1) - 1) * self.stride + (self.taps - 1) * self.dilation + 1;
+        let after = reach as i64 - before - s[2] as i64;
+        let x = if (before, after) == (0, 0) {
+            x.clone()
+        } else {
+            pad_constant(x, &[0, 0, 0, 0, before, after], "constant", None)?
+        };
+        let x = permute(&x, Size(&[0, 2, 1, 3, 4]))?;
+        let tap = |k: usize| slice_to(&x, 1, k * self.dilation, self.output, self.stride as isize);
+        let taps = (0..self.taps).map(tap).collect::<Result<Vec<_>>>()?;
+        reshape_to(&stack(&taps, 3)?, &[s[0] * self.output, s[1] * self.taps, s[3], s[4]])
     }
 }

@@ -36,22 +36,29 @@ pub(super) fn schemas() -> [&'static [&'static [Schema]]; 9] {
     ]
 }
 
-/// One number for both dimensions of a plane, or one each.
-fn pair(op: &'static str, name: &str, values: &[i64], least: i64) -> Result<[usize; 2]> {
-    let pair = match values {
-        [both] => [*both, *both],
-        [a, b] => [*a, *b],
+/// One number for all dimensions of a plane or volume, or one each.
+fn sizes<const N: usize>(op: &'static str, name: &str, values: &[i64], least: i64) -> Result<[usize; N]> {
+    let mut sizes = [0; N];
+    match values {
+        [all] => sizes.fill(*all),
+        each if each.len() == N => sizes.copy_from_slice(each),
         _ => {
-            let what = format!("{name} must be one int or two, not {}", values.len());
+            let or = ["", " or two", " or three"].get(N.wrapping_sub(1)).unwrap_or(&"");
+            let what = format!("{name} must be one int{or}, not {}", values.len());
             return Err(TensorError::argument(op, what));
         }
-    };
+    }
     // Beyond this no memory could hold what it asks for, and sums could overflow.
-    if pair.iter().any(|&v| v < least || v > 1 << 40) {
+    if sizes.iter().any(|&v| v < least || v > 1 << 40) {
         return Err(TensorError::argument(
             op,
             format!("{name} must be at least {least} (and sensible), not {values:?}"),
         ));
     }
-    Ok(pair.map(|v| v as usize))
+    Ok(sizes.map(|v| v as usize))
+}
+
+/// [`sizes`] of a plane.
+fn pair(op: &'static str, name: &str, values: &[i64], least: i64) -> Result<[usize; 2]> {
+    sizes(op, name, values, least)
 }
