@@ -72,7 +72,7 @@ ELSEWHERE = """
 NO_0D = """
     T mT tril triu matmul mm bmm mv dot addmm linear conv2d max_pool2d avg_pool2d layer_norm batch_norm diagonal narrow
     select unbind split chunk as_strided pad index_put index_select index_copy index_add index_fill scatter_add view cat
-    nll_loss cross_entropy expand_as repeat
+    nll_loss cross_entropy expand_as repeat scaled_dot_product_attention
 """
 # Modules and classes of the package are public and not callables of an operation.
 NO_OPERATIONS = (type, ModuleType)

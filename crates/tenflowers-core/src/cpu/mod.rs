@@ -1,5 +1,6 @@
 //! Kernels on memory and layouts. Nothing here knows what a tensor is.
 pub mod alloc;
+pub(crate) mod attention;
 pub mod cast;
 pub mod conv;
 pub mod gemm;

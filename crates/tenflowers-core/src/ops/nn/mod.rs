@@ -1,4 +1,5 @@
 //! The operations of layers and losses.
+mod attention;
 mod conv;
 mod dropout;
 mod embedding;
@@ -8,6 +9,7 @@ mod norm;
 mod pool;
 mod softmax;
 
+pub use attention::*;
 pub use conv::*;
 pub use dropout::*;
 pub use embedding::*;
@@ -20,8 +22,9 @@ pub use softmax::*;
 use crate::error::{Result, TensorError};
 use crate::schema::Schema;
 
-pub(super) fn schemas() -> [&'static [&'static [Schema]]; 8] {
+pub(super) fn schemas() -> [&'static [&'static [Schema]]; 9] {
     [
+        attention::SCHEMAS,
         conv::SCHEMAS,
         dropout::SCHEMAS,
         embedding::SCHEMAS,
