@@ -76,6 +76,7 @@ NO_0D = """
     nll_loss cross_entropy expand_as repeat
     adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d
     adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d
+    scaled_dot_product_attention
 """
 # Modules and classes of the package are public and not callables of an operation.
 NO_OPERATIONS = (type, ModuleType)

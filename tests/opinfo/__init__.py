@@ -7,6 +7,7 @@ fuzz …) then runs it. `TF_MODULE=torch pytest tests/test_forward.py` checks th
 from __future__ import annotations
 
 from . import (
+    attention,
     binary,
     compare,
     conv,
@@ -38,6 +39,7 @@ _FAMILIES = (
     creation,
     random,
     nn,
+    attention,
     conv,
     pooling,
     loss,

@@ -1,6 +1,7 @@
 //! Kernels on memory and layouts. Nothing here knows what a tensor is.
 pub mod adaptive_pooling;
 pub mod alloc;
+pub(crate) mod attention;
 pub mod cast;
 pub mod conv;
 pub mod gemm;

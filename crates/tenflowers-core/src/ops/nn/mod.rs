@@ -1,5 +1,6 @@
 //! The operations of layers and losses.
 mod adaptive_pool;
+mod attention;
 mod conv;
 mod dropout;
 mod embedding;
@@ -10,6 +11,7 @@ mod pool;
 mod softmax;
 
 pub use adaptive_pool::*;
+pub use attention::*;
 pub use conv::*;
 pub use dropout::*;
 pub use embedding::*;
@@ -22,9 +24,10 @@ pub use softmax::*;
 use crate::error::{Result, TensorError};
 use crate::schema::Schema;
 
-pub(super) fn schemas() -> [&'static [&'static [Schema]]; 9] {
+pub(super) fn schemas() -> [&'static [&'static [Schema]]; 10] {
     [
         adaptive_pool::SCHEMAS,
+        attention::SCHEMAS,
         conv::SCHEMAS,
         dropout::SCHEMAS,
         embedding::SCHEMAS,
