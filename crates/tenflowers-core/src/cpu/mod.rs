@@ -2,6 +2,7 @@
 pub mod alloc;
 pub mod cast;
 pub mod conv;
+mod convert;
 pub mod gemm;
 pub mod map;
 pub mod math;
