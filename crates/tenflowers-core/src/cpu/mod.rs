@@ -4,6 +4,7 @@ pub mod alloc;
 pub(crate) mod attention;
 pub mod cast;
 pub mod conv;
+mod convert;
 pub mod gemm;
 pub mod map;
 pub mod math;

@@ -94,6 +94,12 @@ pub struct Lanes {
 }
 
 impl Lanes {
+    /// What code outside of [`vectorize`] is compiled for.
+    #[inline(always)]
+    pub fn baseline() -> Lanes {
+        Lanes { fused: cfg!(target_arch = "aarch64") }
+    }
+
     /// `a * b + c`, in one rounding where the machine has an instruction for it: elsewhere `mul_add` is a slow library call.
     #[inline(always)]
     pub fn fma<T: num_traits::Float>(self, a: T, b: T, c: T) -> T {
@@ -121,7 +127,7 @@ pub fn vectorize<R>(f: impl FnOnce(Lanes) -> R) -> R {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
         Isa::Avx2 => unsafe { with_avx2(f) },
-        _ => f(Lanes { fused: cfg!(target_arch = "aarch64") }),
+        _ => f(Lanes::baseline()),
     }
 }
 

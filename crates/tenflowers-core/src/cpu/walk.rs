@@ -40,6 +40,37 @@ impl Walk {
         }
         to
     }
+    /// The same, but with the dimensions in the order of the first operand's memory, which may differ from row-major.
+    pub fn along_first(shape: &[usize], strides: &[&[isize]]) -> Walk {
+        let mut order: SmallVec<[usize; 8]> = (0..shape.len()).filter(|&d| shape[d] != 1).collect();
+        order.sort_by_key(|&d| std::cmp::Reverse(strides[0][d].unsigned_abs()));
+        if order.is_sorted() {
+            return Walk::new(shape, strides);
+        }
+        let sorted: Shape = order.iter().map(|&d| shape[d]).collect();
+        let moved: SmallVec<[Strides; 4]> = strides.iter().map(|s| order.iter().map(|&d| s[d]).collect()).collect();
+        Walk::new(&sorted, &moved.iter().map(|s| &s[..]).collect::<SmallVec<[&[isize]; 4]>>())
+    }
+    /// Without some dimensions: the start of each of what is left in them.
+    pub fn without(&self, dims: &[usize]) -> Walk {
+        let mut to = Walk { shape: Shape::new(), strides: SmallVec::new(), operands: self.operands };
+        for d in (0..self.shape.len()).filter(|d| !dims.contains(d)) {
+            to.shape.push(self.shape[d]);
+            to.strides.extend_from_slice(&self.strides[d * self.operands..][..self.operands]);
+        }
+        if to.shape.is_empty() {
+            to.shape.push(1);
+            to.strides.extend(std::iter::repeat_n(1, self.operands));
+        }
+        to
+    }
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+    /// The step of an operand along a dimension.
+    pub fn step(&self, dim: usize, operand: usize) -> isize {
+        self.strides[dim * self.operands + operand]
+    }
     pub fn numel(&self) -> usize {
         self.shape.iter().product()
     }

@@ -140,7 +140,7 @@ impl<'a> From<&'a Kept> for Operand<'a> {
 /// are what is kept where that gradient is wanted.
 macro_rules! binary_row {
     ($name:ident $row:ident [$($why:literal)?] $bool:literal $divides:literal
-        { $([$($set:ident)+] $(-> $u:ty)?: |$x:ident, $y:ident| $kernel:expr),+ }
+        { $([$($set:ident)+] $(-> $u:ty)?: $($lanes:ident)? |$x:ident, $y:ident| $kernel:expr),+ }
         $(|$g:ident| [$($ka:ident)*] $ga:expr, [$($kb:ident)*] $gb:expr)?
     ) => {
         static $row: $crate::ops::binary::BinaryRow = $crate::ops::binary::BinaryRow {
@@ -150,7 +150,10 @@ macro_rules! binary_row {
             cpu: |dtype, operands, out| {
                 $(
                     let done = compute_type!(dtype, [$($set)+], T => map(
-                        operands, out, #[inline(always)] |[$x, $y]: [T; 2]| -> binary_row!(@type T $($u)?) { $kernel }
+                        operands, out, #[inline(always)] |_lanes: $crate::cpu::simd::Lanes, [$x, $y]: [T; 2]| -> binary_row!(@type T $($u)?) {
+                            $(let $lanes = _lanes;)?
+                            $kernel
+                        }
                     ));
                     if done.is_some() {
                         return done;

@@ -14,6 +14,7 @@ mod random;
 mod reduce;
 mod scan;
 mod select;
+mod slopes;
 mod unary;
 mod view;
 

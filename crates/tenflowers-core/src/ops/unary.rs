@@ -1,7 +1,8 @@
 //! Elementwise operations of one tensor: a row each.
 use super::promote::apply_promoted;
-use super::{full_like, to_dtype};
+use super::{full_like, slopes, to_dtype};
 use crate::cpu::number::{Number, Ordered};
+use crate::cpu::simd::Lanes;
 use crate::cpu::{View, ViewMut, map::map};
 use crate::dtype::{C64, DType, Scalar};
 use crate::error::{Result, TensorError};
@@ -94,7 +95,7 @@ fn unary(row: &'static UnaryRow, input: &Tensor, target: Option<&Tensor>) -> Res
 /// dtypes; and the derivative, after the names in brackets that it reads (`out` is the result), which are what is kept.
 macro_rules! unary_row {
     ($name:ident $row:ident [$($why:literal)?] $before:ident $result:ident
-        { $([$($set:ident)+] $(-> $u:ty)?: |$x:ident| $kernel:expr),+ } $(|$g:ident| [$($k:ident)*] $vjp:expr)?
+        { $([$($set:ident)+] $(-> $u:ty)?: $($lanes:ident)? |$x:ident| $kernel:expr),+ } $(|$g:ident| [$($k:ident)*] $vjp:expr)?
     ) => {
         static $row: UnaryRow = UnaryRow {
             name: stringify!($name),
@@ -103,7 +104,10 @@ macro_rules! unary_row {
             cpu: |dtype, x, out| {
                 $(
                     let done = compute_type!(dtype, [$($set)+], T => map(
-                        [x], out, #[inline(always)] |[$x]: [T; 1]| -> unary_row!(@type T $($u)?) { $kernel }
+                        [x], out, #[inline(always)] |_lanes: Lanes, [$x]: [T; 1]| -> unary_row!(@type T $($u)?) {
+                            $(let $lanes = _lanes;)?
+                            $kernel
+                        }
                     ));
                     if done.is_some() {
                         return done;
@@ -170,21 +174,6 @@ fn complex_expm1(z: C64) -> C64 {
 
 fn complex_log1p(z: C64) -> C64 {
     C64::new(0.5 * (2.0 * z.re + z.re * z.re + z.im * z.im).ln_1p(), z.im.atan2(1.0 + z.re))
-}
-
-/// Functions of the C library that Rust's floats lack.
-pub(super) trait Special: Copy {
-    fn error_function(self) -> Self;
-}
-impl Special for f32 {
-    fn error_function(self) -> Self {
-        libm::erff(self)
-    }
-}
-impl Special for f64 {
-    fn error_function(self) -> Self {
-        libm::erf(self)
-    }
 }
 
 unary_rows! { math [tf method]
@@ -261,7 +250,7 @@ unary_rows! { math [tf method]
     /// >>> tf.exp(tf.tensor([0.0, 1.0]))
     /// tensor([1.0000, 2.7183])
     /// ```
-    exp EXP (Float Same { [float complex]: |x| x.exp() } |g| [out] g.mul(&conj(out)?)?);
+    exp EXP (Float Same { [float]: lanes |x| lanes.exp(x), [complex]: |z| z.exp() } |g| [out] g.mul(&conj(out)?)?);
     /// `exp(input) - 1`, exact near 0.
     ///
     /// Integers are converted to the default dtype.
@@ -270,7 +259,7 @@ unary_rows! { math [tf method]
     /// >>> tf.expm1(tf.tensor([0.0, 1.0]))
     /// tensor([0.0000, 1.7183])
     /// ```
-    expm1 EXPM1 (Float Same { [float]: |x| x.exp_m1(), [complex]: |z| complex_expm1(z) } |g| [out] g.mul(&conj(&out.add(1.0)?)?)?);
+    expm1 EXPM1 (Float Same { [float]: lanes |x| lanes.exp_m1(x), [complex]: |z| complex_expm1(z) } |g| [out] g.mul(&conj(&out.add(1.0)?)?)?);
     /// The natural logarithm of each element.
     ///
     /// Integers are converted to the default dtype. Of negative real numbers it is not a number.
@@ -279,7 +268,7 @@ unary_rows! { math [tf method]
     /// >>> tf.log(tf.tensor([1.0, 10.0, 0.0]))
     /// tensor([0.0000, 2.3026,   -inf])
     /// ```
-    log LOG (Float Same { [float complex]: |x| x.ln() } |g| [x] g.div(&conj(x)?)?);
+    log LOG (Float Same { [float]: lanes |x| lanes.ln(x), [complex]: |z| z.ln() } |g| [x] g.div(&conj(x)?)?);
     /// `log(1 + input)`, exact near 0.
     ///
     /// Integers are converted to the default dtype.
@@ -288,7 +277,7 @@ unary_rows! { math [tf method]
     /// >>> tf.log1p(tf.tensor([0.0, 1.0]))
     /// tensor([0.0000, 0.6931])
     /// ```
-    log1p LOG1P (Float Same { [float]: |x| x.ln_1p(), [complex]: |z| complex_log1p(z) } |g| [x] g.div(&conj(&x.add(1.0)?)?)?);
+    log1p LOG1P (Float Same { [float]: lanes |x| lanes.ln_1p(x), [complex]: |z| complex_log1p(z) } |g| [x] g.div(&conj(&x.add(1.0)?)?)?);
     /// The sine of each element, in radians.
     ///
     /// Integers are converted to the default dtype.
@@ -315,7 +304,7 @@ unary_rows! { math [tf method]
     /// >>> tf.tanh(tf.tensor([0.0, 1.0]))
     /// tensor([0.0000, 0.7616])
     /// ```
-    tanh TANH (Float Same { [float complex]: |x| x.tanh() } |g| [out] g.mul(&conj(&out.mul(out)?.neg()?.add(1.0)?)?)?);
+    tanh TANH (Float Same { [float]: lanes |x| lanes.tanh(x), [complex]: |z| z.tanh() } |g| [out] slopes::of_tanh(g, out)?);
     /// `1 / (1 + exp(-input))`.
     ///
     /// Integers are converted to the default dtype.
@@ -324,8 +313,8 @@ unary_rows! { math [tf method]
     /// >>> tf.sigmoid(tf.tensor([0.0, 2.0]))
     /// tensor([0.5000, 0.8808])
     /// ```
-    sigmoid SIGMOID (Float Same { [float]: |x| 1.0 / (1.0 + (-x).exp()), [complex]: |z| ((-z).exp() + 1.0).inv() }
-        |g| [out] g.mul(&conj(&out.neg()?.add(1.0)?.mul(out)?)?)?);
+    sigmoid SIGMOID (Float Same { [float]: lanes |x| lanes.sigmoid(x), [complex]: |z| ((-z).exp() + 1.0).inv() }
+        |g| [out] slopes::of_sigmoid(g, out)?);
     /// The error function of each element.
     ///
     /// `2 / sqrt(pi)` times the integral of `exp(-t^2)` from 0. Integers are converted to the default dtype. Complex
@@ -335,7 +324,7 @@ unary_rows! { math [tf method]
     /// >>> tf.erf(tf.tensor([0.0, 1.0]))
     /// tensor([0.0000, 0.8427])
     /// ```
-    erf ERF (Float Same { [float]: |x| x.error_function() }
+    erf ERF (Float Same { [float]: lanes |x| lanes.erf(x) }
         |g| [x] g.mul(&x.mul(x)?.neg()?.exp()?.mul(std::f64::consts::FRAC_2_SQRT_PI)?)?);
     /// `max(input, 0)`.
     ///
@@ -345,7 +334,7 @@ unary_rows! { math [tf method]
     /// >>> tf.relu(tf.tensor([-1.0, 2.0]))
     /// tensor([0., 2.])
     /// ```
-    relu RELU (Same Same { [int float]: |x| if x < T::default() { T::default() } else { x } } |g| [out] g.mul(&out.gt(0)?.to_dtype(g.dtype())?)?);
+    relu RELU (Same Same { [int float]: |x| if x < T::default() { T::default() } else { x } } |g| [out] slopes::of_relu(g, out)?);
     /// The largest integer that is not above each element.
     ///
     /// Integers stay; bool and complex tensors are an error.
@@ -413,16 +402,12 @@ unary_rows! { predicates [tf method]
     bitwise_not BITWISE_NOT (Same Same { [int bool]: |x| !x }) no_grad "integers have no derivative";
 }
 
-unary_row!(silu SILU [] Same Same { [float]: |x| x / (1.0 + (-x).exp()), [complex]: |z| z * ((-z).exp() + 1.0).inv() }
-    |g| [x] silu_vjp(g, x)?);
-unary_row!(gelu GELU [] Same Same { [float]: |x| x * 0.5 * (1.0 + (x * std::f64::consts::FRAC_1_SQRT_2 as T).error_function()) }
-    |g| [x] gelu_vjp(g, x)?);
-unary_row!(gelu GELU_TANH [] Same Same { [float]: |x| 0.5 * x * (1.0 + (GELU_SCALE as T * (x + GELU_CUBE as T * x * x * x)).tanh()) }
-    |g| [x] gelu_tanh_vjp(g, x)?);
-
-/// sqrt(2 / pi), and the factor of the cube, of Hendrycks and Gimpel's approximation.
-const GELU_SCALE: f64 = 0.797_884_560_802_865_4;
-const GELU_CUBE: f64 = 0.044_715;
+unary_row!(silu SILU [] Same Same { [float]: lanes |x| lanes.silu(x), [complex]: |z| z * ((-z).exp() + 1.0).inv() }
+    |g| [x] slopes::of_silu(g, x)?);
+unary_row!(gelu GELU [] Same Same { [float]: lanes |x| lanes.gelu(x) }
+    |g| [x] slopes::of_gelu(g, x)?);
+unary_row!(gelu GELU_TANH [] Same Same { [float]: lanes |x| lanes.gelu_tanh(x) }
+    |g| [x] slopes::of_gelu_tanh(g, x)?);
 
 fn abs_vjp(g: &Tensor, x: &Tensor) -> Result<Tensor> {
     g.mul(&sgn(x)?)
@@ -438,26 +423,6 @@ fn sgn_vjp(g: &Tensor, x: &Tensor, out: &Tensor) -> Result<Tensor> {
     let size = x.abs()?;
     let turned = g.sub(&out.mul(&along)?)?.div(&size)?;
     super::select::where_(&size.eq(0)?, Scalar::ZERO.into(), (&turned).into())
-}
-
-fn silu_vjp(g: &Tensor, x: &Tensor) -> Result<Tensor> {
-    let s = x.sigmoid()?;
-    g.mul(&conj(&s.neg()?.add(1.0)?.mul(x)?.add(1.0)?.mul(&s)?)?)
-}
-
-fn gelu_vjp(g: &Tensor, x: &Tensor) -> Result<Tensor> {
-    let cdf = x.mul(std::f64::consts::FRAC_1_SQRT_2)?.erf()?.add(1.0)?.mul(0.5)?;
-    // 1 / sqrt(2 pi)
-    let pdf = x.mul(x)?.mul(-0.5)?.exp()?.mul(0.398_942_280_401_432_7)?;
-    g.mul(&x.mul(&pdf)?.add(&cdf)?)
-}
-
-fn gelu_tanh_vjp(g: &Tensor, x: &Tensor) -> Result<Tensor> {
-    let square = x.mul(x)?;
-    let t = square.mul(GELU_CUBE)?.add(1.0)?.mul(x)?.mul(GELU_SCALE)?.tanh()?;
-    let slope = square.mul(3.0 * GELU_CUBE)?.add(1.0)?.mul(GELU_SCALE)?;
-    let bend = t.mul(&t)?.neg()?.add(1.0)?.mul(&slope)?.mul(x)?;
-    g.mul(&t.add(1.0)?.add(&bend)?.mul(0.5)?)
 }
 
 pub mod activations {

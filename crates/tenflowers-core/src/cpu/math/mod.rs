@@ -71,6 +71,8 @@ functions! {
     erf erf();
     /// `x` times the probability that a standard normal variable is below it.
     erf gelu();
+    /// The derivative of `gelu`.
+    erf gelu_slope();
     /// The approximation of `gelu` by tanh (Hendrycks and Gimpel, 2016).
     logistic gelu_tanh();
 }

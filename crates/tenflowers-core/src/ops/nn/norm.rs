@@ -42,14 +42,14 @@ impl Normalize {
                     let read = View::new(to.cast_const().cast(), &shape, T::ELEMENT);
                     (read, ViewMut::new(to.cast(), &shape, T::ELEMENT))
                 };
-                map([x, &View::of_slice(&shift, &small)], &mut out, |[x, m]: [T; 2]| x - m)?;
+                map([x, &View::of_slice(&shift, &small)], &mut out, |_, [x, m]: [T; 2]| x - m)?;
                 let square = |x: T| {
                     let x: f64 = x.into();
                     x * x
                 };
                 let variance = statistics(&centered, &dims, small.numel(), square)?;
                 let scale: Vec<T> = variance.iter().map(|&v| narrow(1.0 / (v + self.eps).sqrt())).collect();
-                map([&centered, &View::of_slice(&scale, &small)], &mut out, |[x, s]: [T; 2]| x * s)?;
+                map([&centered, &View::of_slice(&scale, &small)], &mut out, |_, [x, s]: [T; 2]| x * s)?;
                 cast(&View::of_slice(&mean, &small), means)?;
                 cast(&View::of_slice(&variance, &small), variances)
             })

@@ -62,3 +62,31 @@ pub fn gelu(lanes: Lanes, x: f32) -> f32 {
     ) * (0.5 / LIFT);
     x * if x < 0.0 { below } else { 1.0 - below }
 }
+
+#[inline(always)]
+pub fn gelu_slope(lanes: Lanes, x: f32) -> f32 {
+    let size = x.abs();
+    let t = if size > 14.0 { 14.0 } else { size };
+    let near = if t > 2.0 * CENTRE { 2.0 * CENTRE } else { t };
+    let bend = near * lanes.polynomial(near - CENTRE, NORMAL);
+    let bell = lifted(
+        lanes,
+        -0.5 * t * t,
+        0.0,
+        64.0,
+        #[inline(always)]
+        |r| r,
+    ) * (0.5 / LIFT);
+    let below = bell
+        * lifted(
+            lanes,
+            bend,
+            0.0,
+            0.0,
+            #[inline(always)]
+            |r| r,
+        );
+    // 2 / sqrt(2 pi), since the bell is halved.
+    let rise = bell * t * 0.797_884_6;
+    if x < 0.0 { below - rise } else { 1.0 - below + rise }
+}

@@ -1,0 +1,243 @@
+//! Brings operands of any layout and dtype into runs that a block of code works on.
+use super::super::convert::{Convert, converter};
+use super::super::walk::Walk;
+use super::super::{View, ViewMut, pool};
+use super::tile;
+use crate::dtype::{C64, DType};
+use crate::error::Result;
+use smallvec::SmallVec;
+use std::mem::MaybeUninit;
+use std::ops::Range;
+
+/// Elements a block: small enough for several to stay in the first cache, large enough to forget the calls around it.
+pub(super) const BLOCK: usize = 512;
+/// Elements a task of the pool.
+pub const GRAIN: usize = 1 << 15;
+/// Inputs of the largest elementwise operation.
+const INPUTS: usize = 3;
+
+/// An operand of a block: a run of elements, or one value that stands for all of them.
+#[derive(Clone, Copy)]
+pub struct Run {
+    pub at: *const u8,
+    pub fixed: bool,
+}
+
+/// The code of an operation: reads a run of each input and writes one of the output, which is none of the inputs.
+#[derive(Clone, Copy)]
+pub struct Block<'a> {
+    pub run: &'a (dyn Fn(&[Run], *mut u8, usize) + Sync),
+    /// Whether it takes operands of one value; otherwise they are spread over a run.
+    pub fixed: bool,
+}
+
+/// A buffer for one block of any type.
+#[repr(align(64))]
+pub(super) struct Buffer {
+    _bytes: [u8; BLOCK * 16],
+}
+
+/// # Safety
+/// `block` reads `compute[i]`s and writes `into`s, every dtype converts to them, and there are at most `INPUTS` inputs.
+pub unsafe fn drive(inputs: &[View], compute: &[DType], out: &mut ViewMut, into: DType, block: Block) -> Result<()> {
+    let (shape, start, out_dtype) = (&out.layout.shape, out.start() as usize, out.dtype);
+    let plain = |i: usize| {
+        let v = &inputs[i];
+        v.dtype == compute[i] && v.layout.shape == *shape && v.layout.is_contiguous() && v.start() as usize != start
+    };
+    if out_dtype == into && out.layout.is_contiguous() && (0..inputs.len()).all(plain) {
+        // Everything lies as it is computed.
+        let task = |range: Range<usize>| {
+            let mut ins = [Run { at: std::ptr::null(), fixed: false }; INPUTS];
+            for (to, v) in ins.iter_mut().zip(inputs) {
+                to.at = v.start().wrapping_add(range.start * v.dtype.size());
+            }
+            let to = (start as *mut u8).wrapping_add(range.start * out_dtype.size());
+            (block.run)(&ins[..inputs.len()], to, range.len());
+        };
+        return ranges(out.layout.numel(), &task);
+    }
+    let wide: SmallVec<[_; INPUTS]> = inputs.iter().map(|v| v.layout.broadcast_to(shape)).collect();
+    let mut strides: SmallVec<[&[isize]; INPUTS + 1]> = SmallVec::new();
+    strides.push(&out.layout.strides);
+    strides.extend(wide.iter().map(|l| &l.strides[..]));
+    // The order of the elements does not matter: runs go along the output's memory.
+    let walk = Walk::along_first(shape, &strides);
+    let operand = |dtype: DType, compute: DType, at: usize| Operand {
+        at,
+        size: dtype.size(),
+        convert: converter(dtype, compute),
+        same: dtype == compute,
+    };
+    let ins: SmallVec<[Operand; INPUTS]> =
+        inputs.iter().zip(compute).map(|(v, &c)| operand(v.dtype, c, v.start() as usize)).collect();
+    let mut to = operand(out_dtype, into, start);
+    to.convert = converter(into, out_dtype);
+    let in_place = inputs.iter().any(|v| v.start() as usize == start);
+    let pass = Pass { ins: &ins, to, in_place, block };
+    if let Some(tiles) = tile::Tiles::new(&walk, &pass) {
+        // SAFETY: the caller's word.
+        return pool::parallel(tiles.tasks(), &|i| unsafe { tiles.run(i) });
+    }
+    // SAFETY: the caller's word.
+    ranges(walk.numel(), &|range| unsafe { pass.run(&walk, range) })
+}
+
+/// Small work at once, large work by the pool.
+fn ranges(n: usize, task: &(dyn Fn(Range<usize>) + Sync)) -> Result<()> {
+    if n <= GRAIN {
+        task(0..n);
+        return Ok(());
+    }
+    pool::ranges(n, GRAIN, task)
+}
+
+/// Where an operand is, and how it gets into the type that is computed in, or out of it.
+#[derive(Clone, Copy)]
+pub(super) struct Operand {
+    pub at: usize,
+    pub size: usize,
+    pub convert: Convert,
+    pub same: bool,
+}
+
+impl Operand {
+    fn place(&self, index: isize) -> *mut u8 {
+        (self.at as *mut u8).wrapping_offset(index * self.size as isize)
+    }
+}
+
+/// One elementwise operation over operands of any layout.
+pub(super) struct Pass<'a> {
+    pub ins: &'a [Operand],
+    pub to: Operand,
+    /// Whether an input is the output.
+    pub in_place: bool,
+    pub block: Block<'a>,
+}
+
+/// Room for the operands that are not used where they lie.
+pub(super) type Buffers = [MaybeUninit<Buffer>; INPUTS + 2];
+
+impl Pass<'_> {
+    /// # Safety
+    /// As `drive`.
+    unsafe fn run(&self, walk: &Walk, range: Range<usize>) {
+        let mut buffers: Buffers = [const { MaybeUninit::uninit() }; INPUTS + 2];
+        walk.run(range, &mut |at, step, n| {
+            let mut ins = [(std::ptr::null::<u8>(), 0); INPUTS];
+            for (i, x) in self.ins.iter().enumerate() {
+                ins[i] = (x.place(at[i + 1]).cast_const(), step[i + 1]);
+            }
+            // SAFETY: the walk stays within the operands.
+            unsafe { self.row(&ins[..self.ins.len()], (self.to.place(at[0]), step[0]), n, &mut buffers) };
+        });
+    }
+
+    /// Inputs and the output of `n` elements each, with their steps.
+    ///
+    /// # Safety
+    /// As `drive`.
+    pub unsafe fn row(&self, ins: &[(*const u8, isize)], to: (*mut u8, isize), n: usize, buffers: &mut Buffers) {
+        let mut runs = [Run { at: std::ptr::null(), fixed: false }; INPUTS];
+        let direct_out = to.1 == 1 && self.to.same && !self.in_place;
+        let mut all = direct_out;
+        for (i, (x, &(at, step))) in self.ins.iter().zip(ins).enumerate() {
+            if step == 0 && self.block.fixed && !self.in_place {
+                let value = if x.same {
+                    at
+                } else {
+                    let buffer = buffers[i].as_mut_ptr().cast::<u8>();
+                    // SAFETY: one element, and room for more.
+                    unsafe { (x.convert)(at, buffer, 1) };
+                    buffer
+                };
+                runs[i] = Run { at: value, fixed: true };
+            } else {
+                runs[i] = Run { at, fixed: false };
+                all &= step == 1 && x.same;
+            }
+        }
+        if all {
+            (self.block.run)(&runs[..ins.len()], to.0, n);
+            return;
+        }
+        let [places @ .., gather] = buffers;
+        for done in (0..n).step_by(BLOCK) {
+            let m = BLOCK.min(n - done);
+            for (i, (x, &(at, step))) in self.ins.iter().zip(ins).enumerate() {
+                if runs[i].fixed {
+                    continue;
+                }
+                let from = at.wrapping_offset(done as isize * step * x.size as isize);
+                let buffer = places[i].as_mut_ptr().cast::<u8>();
+                runs[i].at = match (step, x.same) {
+                    (1, true) => from,
+                    // SAFETY: `m` elements are there, and a buffer has room for them.
+                    (1, false) => unsafe {
+                        (x.convert)(from, buffer, m);
+                        buffer
+                    },
+                    // A value that was spread is there for the blocks to come.
+                    (0, _) if done > 0 => buffer,
+                    // SAFETY: as above.
+                    (_, true) => unsafe {
+                        strided(x.size, from, step, buffer, 1, m);
+                        buffer
+                    },
+                    // SAFETY: as above.
+                    (_, false) => unsafe {
+                        let gather = gather.as_mut_ptr().cast::<u8>();
+                        strided(x.size, from, step, gather, 1, m);
+                        (x.convert)(gather, buffer, m);
+                        buffer
+                    },
+                };
+            }
+            let to_here = to.0.wrapping_offset(done as isize * to.1 * self.to.size as isize);
+            if direct_out {
+                (self.block.run)(&runs[..ins.len()], to_here, m);
+                continue;
+            }
+            let buffer = places[INPUTS].as_mut_ptr().cast::<u8>();
+            (self.block.run)(&runs[..ins.len()], buffer, m);
+            // SAFETY: the block wrote `m` elements, and as many are in the output.
+            unsafe {
+                match (to.1, self.to.same) {
+                    (_, true) => strided(self.to.size, buffer, 1, to_here, to.1, m),
+                    (1, false) => (self.to.convert)(buffer, to_here, m),
+                    (_, false) => {
+                        let gather = gather.as_mut_ptr().cast::<u8>();
+                        (self.to.convert)(buffer, gather, m);
+                        strided(self.to.size, gather, 1, to_here, to.1, m);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Copies `n` elements of `size` bytes with steps on both sides.
+///
+/// # Safety
+/// They are there, and do not overlap but for equal places.
+pub(super) unsafe fn strided(size: usize, from: *const u8, from_step: isize, to: *mut u8, to_step: isize, n: usize) {
+    unsafe fn all<T: Copy>(from: *const u8, from_step: isize, to: *mut u8, to_step: isize, n: usize) {
+        let (from, to) = (from.cast::<T>(), to.cast::<T>());
+        for i in 0..n as isize {
+            // SAFETY: the caller's word.
+            unsafe { to.offset(i * to_step).write(*from.offset(i * from_step)) };
+        }
+    }
+    // SAFETY: the caller's word.
+    unsafe {
+        match size {
+            _ if from_step == 1 && to_step == 1 => std::ptr::copy(from, to, n * size),
+            1 => all::<u8>(from, from_step, to, to_step, n),
+            2 => all::<u16>(from, from_step, to, to_step, n),
+            4 => all::<u32>(from, from_step, to, to_step, n),
+            8 => all::<u64>(from, from_step, to, to_step, n),
+            _ => all::<C64>(from, from_step, to, to_step, n),
+        }
+    }
+}
