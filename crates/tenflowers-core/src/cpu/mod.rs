@@ -12,6 +12,7 @@ pub mod philox;
 pub mod pool;
 pub mod pooling;
 pub mod reduce;
+pub(crate) mod rnn;
 pub mod simd;
 pub mod walk;
 

@@ -7,6 +7,7 @@ mod linear;
 mod loss;
 mod norm;
 mod pool;
+mod rnn;
 mod softmax;
 
 pub use adaptive_pool::*;
@@ -17,12 +18,13 @@ pub use linear::*;
 pub use loss::*;
 pub use norm::*;
 pub use pool::*;
+pub use rnn::*;
 pub use softmax::*;
 
 use crate::error::{Result, TensorError};
 use crate::schema::Schema;
 
-pub(super) fn schemas() -> [&'static [&'static [Schema]]; 9] {
+pub(super) fn schemas() -> [&'static [&'static [Schema]]; 10] {
     [
         adaptive_pool::SCHEMAS,
         conv::SCHEMAS,
@@ -32,6 +34,7 @@ pub(super) fn schemas() -> [&'static [&'static [Schema]]; 9] {
         loss::SCHEMAS,
         norm::SCHEMAS,
         pool::SCHEMAS,
+        rnn::SCHEMAS,
         softmax::SCHEMAS,
     ]
 }
