@@ -24,6 +24,7 @@ ROWS_ELSEWHERE = {
     "_fused_sgd_": "test_optim",
     "_fused_adam_": "test_optim",
     "_fused_adamw_": "test_optim",
+    "_rnn": "test_rnn",
 }
 
 # Operations without a derivative. PyTorch has none either.

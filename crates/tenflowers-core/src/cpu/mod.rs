@@ -15,6 +15,7 @@ pub mod pool;
 pub mod pooling;
 pub mod random;
 pub mod reduce;
+pub(crate) mod rnn;
 pub mod simd;
 pub mod transpose;
 pub mod walk;

@@ -8,6 +8,7 @@ mod linear;
 mod loss;
 mod norm;
 mod pool;
+mod rnn;
 mod softmax;
 
 pub use adaptive_pool::*;
@@ -19,6 +20,7 @@ pub use linear::*;
 pub use loss::*;
 pub use norm::*;
 pub use pool::*;
+pub use rnn::*;
 pub use softmax::*;
 
 use crate::error::{Result, TensorError};
@@ -35,6 +37,7 @@ pub(super) fn schemas() -> [&'static [&'static [Schema]]; 10] {
         loss::SCHEMAS,
         norm::SCHEMAS,
         pool::SCHEMAS,
+        rnn::SCHEMAS,
         softmax::SCHEMAS,
     ]
 }
