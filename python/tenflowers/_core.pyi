@@ -50,7 +50,12 @@ __all__ = [
     "complex64",
     "conj",
     "conj_physical",
+    "conv1d",
     "conv2d",
+    "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
     "cos",
     "cumsum",
     "default_generator",
@@ -1028,8 +1033,65 @@ def _fused_sgd_(
 ) -> None:
     """One step of stochastic gradient descent on all parameters, in place, as `torch.optim.SGD` defines it."""
 
+def _rnn(
+    mode: _str,
+    input: Tensor,
+    batch_sizes: _int | Sequence[_int] | None,
+    hx: Sequence[Tensor],
+    params: Sequence[Tensor],
+    has_biases: _bool,
+    num_layers: _int,
+    dropout: _float,
+    train: _bool,
+    bidirectional: _bool,
+    batch_first: _bool,
+) -> tuple[Tensor, ...]:
+    """Recurrent layers over padded sequences `[steps, batch, features]`, or `[batch, steps, features]` if `batch_first`, or, with `batch_sizes`, over the rows of packed ones; gives the output and the last states."""
+
 def abs(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The absolute value of each element; of a complex number, its length."""
+
+def adaptive_avg_pool1d(
+    input: Tensor, output_size: _int | Sequence[_int | None], *, out: Tensor | None = None
+) -> Tensor:
+    """The means of `output_size` windows of equal size, but for one element, that cover the last dimension."""
+
+def adaptive_avg_pool2d(
+    input: Tensor, output_size: _int | Sequence[_int | None], *, out: Tensor | None = None
+) -> Tensor:
+    """The means of the windows that cut planes `[batch, channels, height, width]` into `output_size` parts."""
+
+def adaptive_avg_pool3d(
+    input: Tensor, output_size: _int | Sequence[_int | None], *, out: Tensor | None = None
+) -> Tensor:
+    """The means of the windows that cut volumes `[batch, channels, depth, height, width]` into `output_size` parts."""
+
+def adaptive_max_pool1d(
+    input: Tensor,
+    output_size: _int | Sequence[_int | None],
+    return_indices: _bool = False,
+    *,
+    out: Tensor | None = None,
+) -> Any:
+    """The largest elements of the windows of `adaptive_avg_pool1d`; with `return_indices` also where they are."""
+
+def adaptive_max_pool2d(
+    input: Tensor,
+    output_size: _int | Sequence[_int | None],
+    return_indices: _bool = False,
+    *,
+    out: Tensor | None = None,
+) -> Any:
+    """The largest elements of the windows of `adaptive_avg_pool2d`; with `return_indices` also where in its plane it is."""
+
+def adaptive_max_pool3d(
+    input: Tensor,
+    output_size: _int | Sequence[_int | None],
+    return_indices: _bool = False,
+    *,
+    out: Tensor | None = None,
+) -> Any:
+    """The largest elements of the windows of `adaptive_avg_pool3d`; with `return_indices` also where in its volume it is."""
 
 def add(input: _Operand, other: _Operand, *, alpha: _Number = 1, out: Tensor | None = None) -> Tensor:
     """`input + alpha * other`, broadcast."""
@@ -1181,6 +1243,34 @@ def conj_physical(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Each element with its imaginary part's sign changed; real ones stay."""
 
 @overload
+def conv1d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: _int | Sequence[_int] = 1,
+    padding: _int | Sequence[_int] = 0,
+    dilation: _int | Sequence[_int] = 1,
+    groups: _int = 1,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
+    """The correlation of lines `[batch, in, length]` with kernels `[out, in / groups, k]`, plus a bias a channel."""
+
+@overload
+def conv1d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: _int | Sequence[_int] = 1,
+    padding: _str = "valid",
+    dilation: _int | Sequence[_int] = 1,
+    groups: _int = 1,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
+    """As with numbers, with padding "valid" (none) or "same" (as much as keeps the size, for stride 1)."""
+
+@overload
 def conv2d(
     input: Tensor,
     weight: Tensor,
@@ -1207,6 +1297,76 @@ def conv2d(
     out: Tensor | None = None,
 ) -> Tensor:
     """As with numbers, with padding "valid" (none) or "same" (as much as keeps the size, for stride 1)."""
+
+@overload
+def conv3d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: _int | Sequence[_int] = 1,
+    padding: _int | Sequence[_int] = 0,
+    dilation: _int | Sequence[_int] = 1,
+    groups: _int = 1,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
+    """The correlation of volumes `[batch, in, depth, height, width]` with kernels `[out, in / groups, kd, kh, kw]`, plus a bias a channel."""
+
+@overload
+def conv3d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: _int | Sequence[_int] = 1,
+    padding: _str = "valid",
+    dilation: _int | Sequence[_int] = 1,
+    groups: _int = 1,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
+    """As with numbers, with padding "valid" (none) or "same" (as much as keeps the size, for stride 1)."""
+
+def conv_transpose1d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: _int | Sequence[_int] = 1,
+    padding: _int | Sequence[_int] = 0,
+    output_padding: _int | Sequence[_int] = 0,
+    groups: _int = 1,
+    dilation: _int | Sequence[_int] = 1,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
+    """The transposed convolution of lines `[batch, in, length]` with kernels `[in, out / groups, k]`: the gradient of [`conv1d`] with respect to its input, as an operation of its own."""
+
+def conv_transpose2d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: _int | Sequence[_int] = 1,
+    padding: _int | Sequence[_int] = 0,
+    output_padding: _int | Sequence[_int] = 0,
+    groups: _int = 1,
+    dilation: _int | Sequence[_int] = 1,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
+    """The transposed convolution of planes `[batch, in, height, width]` with kernels `[in, out / groups, kh, kw]`: the gradient of [`conv2d`] with respect to its input, as an operation of its own (Dumoulin and Visin, 2016)."""
+
+def conv_transpose3d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: _int | Sequence[_int] = 1,
+    padding: _int | Sequence[_int] = 0,
+    output_padding: _int | Sequence[_int] = 0,
+    groups: _int = 1,
+    dilation: _int | Sequence[_int] = 1,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
+    """The transposed convolution of volumes `[batch, in, depth, height, width]` with kernels `[in, out / groups, kd, kh, kw]`: the gradient of [`conv3d`] with respect to its input, as an operation of its own."""
 
 def cos(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The cosine of each element, in radians."""
@@ -1842,6 +2002,20 @@ def round(input: Tensor, *, decimals: _int = 0, out: Tensor | None = None) -> Te
 
 def rsqrt(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """`1 / sqrt(input)`."""
+
+def scaled_dot_product_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: _float = 0.0,
+    is_causal: _bool = False,
+    *,
+    scale: _float | None = None,
+    enable_gqa: _bool = False,
+    out: Tensor | None = None,
+) -> Tensor:
+    """`softmax(scale * query @ key.T + attn_mask) @ value`: for each query the average of the values, weighted by how its key agrees (Vaswani et al., 2017), computed by tiles without the matrix of scores (Dao et al., 2022)."""
 
 @overload
 def scatter(

@@ -64,7 +64,9 @@ impl<T: Unit> Panels<T> {
             // Two strips of eight rows rather than one of fourteen and one of two, which waits for its few sums.
             let rows = if self.tile.0 == 14 && m - row == 16 { 8 } else { (m - row).min(self.tile.0) };
             let a = Operand::Strided(a.wrapping_add(row * lda), lda as isize, 1);
-            let sweep = Sweep { dims: [rows, n, self.k], a, b, c: c.wrapping_add(row * ldc), ldc, accumulate };
+            let c = c.wrapping_add(row * ldc);
+            let onto = accumulate.then_some((c.cast_const(), ldc));
+            let sweep = Sweep { dims: [rows, n, self.k], a, b, c, ldc, onto };
             // SAFETY: the caller's word.
             unsafe { lanes::run::<T, _>(self.isa, sweep) };
             row += rows;

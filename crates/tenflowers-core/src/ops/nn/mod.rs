@@ -26,8 +26,8 @@ pub use softmax::*;
 use crate::error::{Result, TensorError};
 use crate::schema::Schema;
 
-pub(super) fn schemas() -> [&'static [&'static [Schema]]; 10] {
-    [
+pub(super) fn schemas() -> Vec<&'static [&'static [Schema]]> {
+    vec![
         adaptive_pool::SCHEMAS,
         attention::SCHEMAS,
         conv::SCHEMAS,
