@@ -6,11 +6,11 @@ fuzz …) then runs it. `TF_MODULE=torch pytest tests/test_forward.py` checks th
 
 from __future__ import annotations
 
-from . import binary, compare, creation, indexing, joining, loss, matmul, nn, random, reduce, unary, views
+from . import binary, compare, creation, indexing, joining, loss, matmul, nn, random, reduce, sort, unary, views
 from .spec import OpInfo, Sample
 
 __all__ = ["OPS", "OpInfo", "Sample"]
 
-_FAMILIES = (unary, binary, compare, reduce, matmul, views, joining, indexing, creation, random, nn, loss)
+_FAMILIES = (unary, binary, compare, reduce, sort, matmul, views, joining, indexing, creation, random, nn, loss)
 
 OPS: list[OpInfo] = [op for family in _FAMILIES for op in family.OPS]

@@ -1,17 +1,23 @@
 //! Kernels on memory and layouts. Nothing here knows what a tensor is.
+pub mod accumulate;
 pub mod alloc;
 pub mod cast;
 pub mod conv;
+pub mod dense;
 pub mod gemm;
 pub mod map;
 pub mod math;
 pub mod movement;
+pub mod norm;
 pub mod number;
 pub mod philox;
 pub mod pool;
 pub mod pooling;
 pub mod reduce;
+pub mod scan;
 pub mod simd;
+pub mod softmax;
+pub mod sort;
 pub mod walk;
 
 use crate::dtype::{DType, Element};

@@ -14,6 +14,7 @@ mod random;
 mod reduce;
 mod scan;
 mod select;
+mod sort;
 mod unary;
 mod view;
 
@@ -31,6 +32,7 @@ pub use random::*;
 pub use reduce::*;
 pub use scan::*;
 pub use select::*;
+pub use sort::*;
 pub use unary::*;
 pub use view::*;
 
@@ -38,7 +40,7 @@ use crate::schema::Schema;
 
 /// Every public operation.
 pub fn schemas() -> impl Iterator<Item = &'static Schema> {
-    let families: [&[&[Schema]]; 13] = [
+    let families: [&[&[Schema]]; 16] = [
         binary::SCHEMAS,
         cast::SCHEMAS,
         compare::SCHEMAS,
@@ -49,8 +51,11 @@ pub fn schemas() -> impl Iterator<Item = &'static Schema> {
         optim::SCHEMAS,
         random::SCHEMAS,
         reduce::SCHEMAS,
+        reduce::extremes::SCHEMAS,
+        reduce::variance::SCHEMAS,
         scan::SCHEMAS,
         select::SCHEMAS,
+        sort::SCHEMAS,
         view::SCHEMAS,
     ];
     let elementwise = [unary::math::SCHEMAS, unary::predicates::SCHEMAS, unary::activations::SCHEMAS];
