@@ -3,6 +3,7 @@ pub mod accumulate;
 pub mod alloc;
 pub mod cast;
 pub mod conv;
+pub mod cross_entropy;
 pub mod dense;
 pub mod gemm;
 pub mod map;

@@ -1,5 +1,6 @@
 //! The operations of layers and losses.
 mod conv;
+mod cross_entropy;
 mod dropout;
 mod embedding;
 mod linear;
