@@ -36,7 +36,7 @@ DRAWN = "its result is drawn, and depends on no tensor's elements"
 NARROW = "a cast, whose gradient `to` has; here the dtype is too coarse for finite differences, or has no derivatives"
 WITHOUT = {
     TRUTH: "eq ne lt le gt ge logical_and logical_or logical_xor logical_not isnan isinf isfinite any all",
-    POSITION: "argmax argmin nonzero",
+    POSITION: "argmax argmin argsort nonzero",
     BITS: "bitwise_and bitwise_or bitwise_xor bitwise_not",
     MADE: "zeros ones empty full eye arange linspace tensor from_numpy zeros_like ones_like empty_like full_like",
     DRAWN: "rand randn randint randperm rand_like randn_like randint_like bernoulli "
@@ -73,6 +73,7 @@ ELSEWHERE = """
 NO_0D = """
     T mT tril triu matmul mm bmm mv dot addmm linear conv1d conv2d conv3d conv_transpose1d
     conv_transpose2d conv_transpose3d max_pool2d avg_pool2d layer_norm batch_norm diagonal narrow
+    rms_norm group_norm instance_norm
     select unbind split chunk as_strided pad index_put index_select index_copy index_add index_fill scatter_add view cat
     nll_loss cross_entropy expand_as repeat
     adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d
@@ -212,7 +213,14 @@ def test_samples_cover_the_shapes() -> None:
             continue
         if name not in NO_0D.split() and all(value.ndim for value in arrays):
             missing.append(f"{name}: 0-d")
-        if all(value.size for value in arrays) and name not in {"conv2d", "max_pool2d", "avg_pool2d", "batch_norm"}:
+        if all(value.size for value in arrays) and name not in {
+            "conv2d",
+            "max_pool2d",
+            "avg_pool2d",
+            "batch_norm",
+            "group_norm",
+            "instance_norm",
+        }:
             missing.append(f"{name}: empty")
     assert not missing, ", ".join(missing)
 

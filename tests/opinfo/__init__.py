@@ -20,6 +20,7 @@ from . import (
     pooling,
     random,
     reduce,
+    sort,
     unary,
     views,
 )
@@ -32,6 +33,7 @@ _FAMILIES = (
     binary,
     compare,
     reduce,
+    sort,
     matmul,
     views,
     joining,

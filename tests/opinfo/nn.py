@@ -204,6 +204,71 @@ def _batch_norm(
     return result if bias is None else result + bias.reshape(shape)
 
 
+def _rms_norm_samples(m: Maker) -> Iterator[Sample]:
+    yield sample(m(3, 4), (4,))
+    yield sample(m(3, 4), [4], m(4), 0.1)
+    yield sample(m(2, 3, 4), (3, 4), m(3, 4), eps=1e-3)
+    yield sample(m(4, 3).T, (4,), weight=m(4))
+    yield sample(m(0, 4), (4,), m(4))
+    yield sample(m(2, 67), (67,), m(67)).rough()
+
+
+def _rms_norm(x: Array, normalized_shape: Any, weight: Any = None, eps: float | None = None) -> Any:
+    axes = tuple(range(-len(normalized_shape), 0))
+    # As coarse as the input's type, of which the tolerance takes care: the arrays here are in double precision.
+    eps = float(np.finfo(np.float64).eps) if eps is None else eps
+    result = x / np.sqrt((x**2).mean(axes, keepdims=True) + eps)
+    return result if weight is None else result * weight
+
+
+def _group_norm_samples(m: Maker) -> Iterator[Sample]:
+    yield sample(m(2, 4, 3), 2)
+    yield sample(m(2, 4, 3), 2, m(4), m(4))
+    yield sample(m(2, 6), 3, m(6), m(6), 1e-3)
+    yield sample(m(2, 4, 2, 3), 1, weight=m(4))
+    yield sample(m(2, 4, 2, 3), num_groups=4, bias=m(4), eps=0.1).ours()
+    yield sample(m(2, 3, 4).transpose(0, 2, 1), 2, m(4), m(4))
+    yield sample(m(3, 4, 5, 7), 2, m(4), m(4)).rough()
+
+
+def _group_norm(x: Array, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
+    rows = x.reshape(x.shape[0] * num_groups, -1)
+    centred = rows - rows.mean(1, keepdims=True)
+    result = (centred / np.sqrt((centred**2).mean(1, keepdims=True) + eps)).reshape(x.shape)
+    shape = (1, -1) + (1,) * (x.ndim - 2)
+    result = result if weight is None else result * weight.reshape(shape)
+    return result if bias is None else result + bias.reshape(shape)
+
+
+def _instance_norm_samples(m: Maker) -> Iterator[Sample]:
+    def mean() -> Const:
+        return Const(m(3))
+
+    def var() -> Const:
+        return Const(m(3, low=0.5, high=2.0))
+
+    yield sample(m(2, 3, 4))
+    yield sample(m(2, 3, 2, 2), None, None, m(3), m(3))
+    yield sample(m(2, 3, 4), mean(), var(), weight=m(3), bias=m(3), momentum=0.3, eps=0.1)
+    yield sample(m(2, 3, 4), running_mean=mean(), running_var=var(), use_input_stats=False)
+    yield sample(m(2, 4, 3).transpose(0, 2, 1), None, None, m(3), m(3))
+
+
+def _instance_norm(
+    x: Array,
+    running_mean: Any = None,
+    running_var: Any = None,
+    weight: Any = None,
+    bias: Any = None,
+    use_input_stats: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Any:
+    if use_input_stats:
+        return _group_norm(x, x.shape[1], weight, bias, eps)
+    return _batch_norm(x, running_mean, running_var, weight, bias, False, momentum, eps)
+
+
 def _embedding_samples(m: Maker) -> Iterator[Sample]:
     def rows(*values: Any) -> Const:
         return Const(np.array(values, dtype=np.int64))
@@ -247,6 +312,9 @@ OPS = [
     _row("log_softmax", _softmax_samples, _log_softmax, **SOFT),
     _row("layer_norm", _layer_norm_samples, _layer_norm, refused=COMPLEX),
     _row("batch_norm", _batch_norm_samples, _batch_norm, refused=COMPLEX),
+    _row("rms_norm", _rms_norm_samples, _rms_norm, refused=COMPLEX),
+    _row("group_norm", _group_norm_samples, _group_norm, refused=COMPLEX),
+    _row("instance_norm", _instance_norm_samples, _instance_norm, refused=COMPLEX),
     _row("embedding", _embedding_samples, lambda rows, weight: weight[rows], ALL, tolerance={}),
     _row(
         "embedding",

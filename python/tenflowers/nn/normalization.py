@@ -13,7 +13,17 @@ from . import init
 from .module import Module
 from .parameter import Parameter
 
-__all__ = ["BatchNorm1d", "BatchNorm2d", "LayerNorm"]
+__all__ = [
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "BatchNorm3d",
+    "GroupNorm",
+    "InstanceNorm1d",
+    "InstanceNorm2d",
+    "InstanceNorm3d",
+    "LayerNorm",
+    "RMSNorm",
+]
 
 
 class _BatchNorm(Module):
@@ -139,6 +149,174 @@ class BatchNorm2d(_BatchNorm):
     """
 
     _ranks = (4,)
+
+
+class BatchNorm3d(_BatchNorm):
+    """Each channel of (N, C, D, H, W) to mean 0 and variance 1 over the batch; arguments as ``BatchNorm1d``'s.
+
+    >>> nn.BatchNorm3d(2)(tf.zeros(4, 2, 3, 5, 7)).shape
+    tenflowers.Size([4, 2, 3, 5, 7])
+    """
+
+    _ranks = (5,)
+
+
+class _InstanceNorm(_BatchNorm):
+    """Normalization of each channel of each sample; of single planes without a batch as well."""
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+        affine: bool = False,
+        track_running_stats: bool = False,
+        device: device | str | None = None,
+        dtype: dtype | None = None,
+        *,
+        bias: bool = True,
+    ) -> None:
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
+
+    def forward(self, input: Tensor) -> Tensor:
+        (rank,) = self._ranks
+        if input.ndim not in (rank - 1, rank):
+            expected = f"{rank - 1} or {rank}"
+            raise ShapeError(f"{self._get_name()}: input must have {expected} dimensions, not {input.ndim}")
+        if self.affine and input.shape[input.ndim - rank + 1] != self.num_features:
+            found = input.shape[input.ndim - rank + 1]
+            raise ShapeError(f"{self._get_name()}: input must have {self.num_features} channels, not {found}")
+        single = input.ndim == rank - 1
+        out = F.instance_norm(
+            input.unsqueeze(0) if single else input,
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            self.training or not self.track_running_stats,
+            0.0 if self.momentum is None else self.momentum,
+            self.eps,
+        )
+        return out.squeeze(0) if single else out
+
+
+class InstanceNorm1d(_InstanceNorm):
+    """Each channel of each sample of (N, C, L) or (C, L) to mean 0 and variance 1; if ``affine`` scaled and shifted.
+
+    With ``track_running_stats`` the running statistics are used in evaluation.
+
+    >>> nn.InstanceNorm1d(1)(tf.tensor([[[1.0, 3.0]]]))
+    tensor([[[-1.0000,  1.0000]]])
+    """
+
+    _ranks = (3,)
+
+
+class InstanceNorm2d(_InstanceNorm):
+    """Each channel of each sample of (N, C, H, W) or (C, H, W) to mean 0 and variance 1; as ``InstanceNorm1d``.
+
+    >>> nn.InstanceNorm2d(3, affine=True)(tf.zeros(2, 3, 5, 7)).shape
+    tenflowers.Size([2, 3, 5, 7])
+    """
+
+    _ranks = (4,)
+
+
+class InstanceNorm3d(_InstanceNorm):
+    """Each channel of each sample of (N, C, D, H, W) or (C, D, H, W) to mean 0 and variance 1; as ``InstanceNorm1d``.
+
+    >>> nn.InstanceNorm3d(3)(tf.zeros(2, 3, 4, 5, 7)).shape
+    tenflowers.Size([2, 3, 4, 5, 7])
+    """
+
+    _ranks = (5,)
+
+
+class GroupNorm(Module):
+    """Groups of channels of each sample of (N, C, ...) to mean 0 and variance 1, each channel then scaled and shifted.
+
+    >>> nn.GroupNorm(2, 4, affine=False)(tf.tensor([[1.0, 3.0, 10.0, 20.0]]))
+    tensor([[-1.0000,  1.0000, -1.0000,  1.0000]])
+    """
+
+    weight: Parameter | None
+    bias: Parameter | None
+
+    def __init__(
+        self,
+        num_groups: int,
+        num_channels: int,
+        eps: float = 1e-5,
+        affine: bool = True,
+        device: device | str | None = None,
+        dtype: dtype | None = None,
+        *,
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        if num_channels % num_groups != 0:
+            raise ValueError(f"GroupNorm: num_channels ({num_channels}) must be divisible by num_groups ({num_groups})")
+        self.num_groups = num_groups
+        self.num_channels = num_channels
+        self.eps = eps
+        self.affine = affine
+        for name, wanted in (("weight", affine), ("bias", affine and bias)):
+            value = Parameter(empty(num_channels, device=device, dtype=dtype)) if wanted else None
+            self.register_parameter(name, value)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Scale 1, shift 0."""
+        if self.weight is not None:
+            init.ones_(self.weight)
+        if self.bias is not None:
+            init.zeros_(self.bias)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}, "
+            f"bias={self.bias is not None}"
+        )
+
+
+class RMSNorm(Module):
+    """The last dimensions, of shape ``normalized_shape``, divided by their root mean square, then scaled.
+
+    >>> nn.RMSNorm(2, elementwise_affine=False)(tf.tensor([[3.0, 4.0]]))
+    tensor([[0.8485, 1.1314]])
+    """
+
+    weight: Parameter | None
+
+    def __init__(
+        self,
+        normalized_shape: int | Sequence[int],
+        eps: float | None = None,
+        elementwise_affine: bool = True,
+        device: device | str | None = None,
+        dtype: dtype | None = None,
+    ) -> None:
+        super().__init__()
+        self.normalized_shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+        self.eps = eps
+        self.elementwise_affine = elementwise_affine
+        value = Parameter(empty(self.normalized_shape, device=device, dtype=dtype)) if elementwise_affine else None
+        self.register_parameter("weight", value)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Scale 1."""
+        if self.weight is not None:
+            init.ones_(self.weight)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.rms_norm(input, self.normalized_shape, self.weight, self.eps)
+
+    def extra_repr(self) -> str:
+        return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
 
 
 class LayerNorm(Module):

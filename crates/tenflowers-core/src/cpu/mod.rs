@@ -1,14 +1,18 @@
 //! Kernels on memory and layouts. Nothing here knows what a tensor is.
+pub mod accumulate;
 pub mod adaptive_pooling;
 pub mod alloc;
 pub(crate) mod attention;
 pub mod cast;
 pub mod conv;
 mod convert;
+pub mod cross_entropy;
+pub mod dense;
 pub mod gemm;
 pub mod map;
 pub mod math;
 pub mod movement;
+pub mod norm;
 pub mod number;
 pub mod philox;
 pub mod pool;
@@ -16,7 +20,10 @@ pub mod pooling;
 pub mod random;
 pub mod reduce;
 pub(crate) mod rnn;
+pub mod scan;
 pub mod simd;
+pub mod softmax;
+pub mod sort;
 pub mod transpose;
 pub mod walk;
 

@@ -1,17 +1,24 @@
 //! Reductions over any dimensions of any layout. How the work is cut depends on shapes only, and parts are merged in order.
+mod best;
+mod moments;
+
+pub use best::best;
+pub use moments::{column_moments, moments};
+
 use super::walk::Walk;
-use super::{View, map, pool, simd::vectorize};
+use super::{View, accumulate, map, pool, pool::Parts, simd::vectorize};
 use crate::dtype::Element;
 use crate::error::Result;
 use crate::layout::{Shape, Strides};
+use smallvec::SmallVec;
 use std::ops::Range;
-use std::sync::Mutex;
 
-/// Accumulators that run side by side over one row.
-const LANES: usize = 16;
 /// Outputs that are accumulated side by side where they lie side by side.
-const COLUMNS: usize = 128;
-/// Elements that one accumulator sees before its result is merged with others.
+const COLUMNS: usize = 512;
+/// Elements that one accumulator of a column sees before it is merged into the next level's, and results of a level that
+/// come together in one of the next.
+const STEPS: usize = 64;
+/// Elements that come together in one run of work.
 const BLOCK: usize = 1 << 16;
 /// Elements a task.
 const GRAIN: usize = 1 << 15;
@@ -25,10 +32,17 @@ pub struct Plan {
 }
 
 impl Plan {
-    pub fn new(x: &View, dims: &[usize]) -> Plan {
+    /// `ordered` where the elements of an output are numbered, so that their order counts.
+    pub fn new(x: &View, dims: &[usize], ordered: bool) -> Plan {
         let part = |reduced: bool| {
             let dims = (0..x.layout.rank()).filter(|d| dims.contains(d) == reduced);
-            let (shape, strides): (Shape, Strides) = dims.map(|d| (x.layout.shape[d], x.layout.strides[d])).unzip();
+            let mut dims: SmallVec<[usize; 6]> = dims.filter(|&d| x.layout.shape[d] != 1).collect();
+            if reduced && !ordered {
+                // As they lie in memory, so that a transposed tensor is one run as well.
+                dims.sort_by_key(|&d| std::cmp::Reverse(x.layout.strides[d].unsigned_abs()));
+            }
+            let dims = dims.iter().map(|&d| (x.layout.shape[d], x.layout.strides[d]));
+            let (shape, strides): (Shape, Strides) = dims.unzip();
             (shape.iter().product(), Walk::new(&shape, &[&strides]))
         };
         let ((outputs, kept), (elements, reduced)) = (part(false), part(true));
@@ -41,7 +55,16 @@ impl Plan {
     /// Whether outputs lie side by side, closer than the elements that come together.
     fn columns(&self) -> bool {
         let near = self.reduced.inner()[0].unsigned_abs();
-        self.kept.inner()[0] == 1 && near != 1 && self.outputs >= 4
+        self.kept.inner()[0] == 1 && (near != 1 || self.elements < 2) && self.outputs >= 4
+    }
+    /// Whether the elements of each output are one run.
+    fn runs(&self) -> bool {
+        self.reduced.inner()[0] == 1 && self.reduced.is_run()
+    }
+    /// Outputs a task: whole stripes of columns where there are enough.
+    fn grain(&self) -> usize {
+        let grain = (GRAIN / self.elements.max(1)).max(1);
+        if self.columns() { grain.clamp(COLUMNS / 2, self.outputs.max(COLUMNS / 2)) } else { grain }
     }
 }
 
@@ -52,33 +75,59 @@ pub struct Fold<A, S, M> {
     pub merge: M,
 }
 
-impl<A: Copy + Send + Sync, S, M: Fn(A, A) -> A + Sync> Fold<A, S, M> {
+impl<A: Copy + Send + Sync, S, M: Fn(A, A) -> A + Copy + Sync> Fold<A, S, M> {
+    /// All elements of a slice of at most 64K.
+    pub fn slice<T: Element>(&self, x: &[T]) -> A
+    where
+        S: Fn(A, T) -> A + Copy + Sync,
+    {
+        if const { map::wide::<T>() } && x.len() >= 16 {
+            return vectorize(
+                #[inline(always)]
+                |_| accumulate::fold(x, self.start, self.step, self.merge),
+            );
+        }
+        accumulate::fold(x, self.start, self.step, self.merge)
+    }
+
     /// Folds the elements behind each output and hands over the result of each, by its number.
     pub fn run<T: Element>(&self, x: &View, plan: &Plan, write: &(dyn Fn(usize, A) + Sync)) -> Result<()>
     where
-        S: Fn(A, T) -> A + Sync,
+        S: Fn(A, T) -> A + Copy + Sync,
     {
         let (outputs, elements) = (plan.outputs, plan.elements);
-        if elements <= BLOCK {
-            let grain = (GRAIN / elements.max(1)).max(1);
+        let grain = plan.grain();
+        let few = outputs < 4 * grain && elements >= 64 && outputs * elements >= 4 * GRAIN;
+        if elements <= BLOCK && !few {
             return pool::ranges(outputs, grain, &|range| {
-                self.part(x, plan, range.clone(), 0..elements, &mut |i, a| write(i, a));
+                self.part(x, plan, range.clone(), 0..elements, &mut |first, found| {
+                    found.iter().enumerate().for_each(|(i, &a)| write(first + i, a));
+                });
             });
         }
-        // Many elements: blocks of them in parallel, merged in order.
-        let blocks = elements.div_ceil(BLOCK);
-        let parts = Mutex::new(vec![self.start; blocks * outputs]);
+        // Many elements, or few outputs: blocks of elements in parallel, merged in pairs.
+        let block = (4 * GRAIN / outputs.max(1)).clamp(64, BLOCK);
+        let blocks = elements.div_ceil(block);
+        let mut found = vec![self.start; blocks * outputs];
+        let parts = Parts::new(&mut found);
         pool::parallel(blocks, &|b| {
-            let mut mine = vec![self.start; outputs];
-            self.part(x, plan, 0..outputs, b * BLOCK..elements.min((b + 1) * BLOCK), &mut |i, a| mine[i] = a);
-            let mut parts = parts.lock().unwrap_or_else(|e| e.into_inner());
-            parts[b * outputs..][..outputs].copy_from_slice(&mine);
+            // SAFETY: each block has its own part.
+            let mine = unsafe { parts.part(b * outputs..(b + 1) * outputs) };
+            self.part(x, plan, 0..outputs, b * block..elements.min((b + 1) * block), &mut |first, found| {
+                mine[first..first + found.len()].copy_from_slice(found);
+            });
         })?;
-        let parts = parts.into_inner().unwrap_or_else(|e| e.into_inner());
-        for i in 0..outputs {
-            let rest = (1..blocks).fold(parts[i], |a, b| (self.merge)(a, parts[b * outputs + i]));
-            write(i, rest);
+        let mut apart = 1;
+        while apart < blocks {
+            for b in (0..blocks - apart).step_by(2 * apart) {
+                let (one, other) = found[b * outputs..].split_at_mut(apart * outputs);
+                for (a, &c) in one[..outputs].iter_mut().zip(&other[..outputs]) {
+                    *a = (self.merge)(*a, c);
+                }
+            }
+            apart *= 2;
         }
+        found[..outputs].iter().enumerate().for_each(|(i, &a)| write(i, a));
         Ok(())
     }
 
@@ -88,83 +137,78 @@ impl<A: Copy + Send + Sync, S, M: Fn(A, A) -> A + Sync> Fold<A, S, M> {
         plan: &Plan,
         outputs: Range<usize>,
         elements: Range<usize>,
-        write: &mut dyn FnMut(usize, A),
+        write: &mut dyn FnMut(usize, &[A]),
     ) where
-        S: Fn(A, T) -> A + Sync,
+        S: Fn(A, T) -> A + Copy + Sync,
     {
         let p = x.ptr::<T>();
         let mut number = outputs.start;
-        let columns = plan.columns();
+        let (columns, runs) = (plan.columns(), plan.runs());
         plan.kept.run(outputs, &mut |at, step, n| {
-            if !columns {
-                for i in 0..n as isize {
-                    write(number, self.row(p.wrapping_offset(at[0] + i * step[0]), plan, elements.clone()));
-                    number += 1;
+            if columns {
+                for first in (0..n).step_by(COLUMNS) {
+                    let base = p.wrapping_offset(at[0] + first as isize);
+                    let mut sums = [self.start; COLUMNS];
+                    let sums = &mut sums[..COLUMNS.min(n - first)];
+                    self.column(base, plan, elements.clone(), STEPS * STEPS, sums);
+                    write(number, sums);
+                    number += sums.len();
                 }
                 return;
             }
-            for first in (0..n).step_by(COLUMNS) {
-                let width = COLUMNS.min(n - first);
-                let mut sums = [self.start; COLUMNS];
-                let base = p.wrapping_offset(at[0] + first as isize);
-                plan.reduced.run(elements.clone(), &mut |at, step, m| {
-                    macro_rules! add {
-                        () => {
-                            for j in 0..m as isize {
-                                let start = base.wrapping_offset(at[0] + j * step[0]);
-                                // SAFETY: the walks stay within the view, and the outputs lie side by side.
-                                let row = unsafe { std::slice::from_raw_parts(start, width) };
-                                for (sum, &x) in sums.iter_mut().zip(row) {
-                                    *sum = (self.step)(*sum, x);
-                                }
-                            }
-                        };
-                    }
-                    if const { map::wide::<T>() } {
-                        vectorize(
-                            #[inline(always)]
-                            |_| add!(),
-                        );
-                    } else {
-                        add!();
-                    }
-                });
-                for &sum in &sums[..width] {
-                    write(number, sum);
-                    number += 1;
-                }
+            for i in 0..n as isize {
+                let p = p.wrapping_offset(at[0] + i * step[0]);
+                let a = if runs {
+                    // SAFETY: the walks stay within the view.
+                    self.slice(unsafe { std::slice::from_raw_parts(p.wrapping_add(elements.start), elements.len()) })
+                } else {
+                    self.row(p, plan, elements.clone())
+                };
+                write(number, &[a]);
+                number += 1;
             }
         });
     }
 
-    fn row<T: Element>(&self, p: *const T, plan: &Plan, elements: Range<usize>) -> A
+    /// Elements of columns side by side, a level for every `STEPS` results of the level below.
+    fn column<T: Element>(&self, base: *const T, plan: &Plan, elements: Range<usize>, level: usize, sums: &mut [A])
     where
-        S: Fn(A, T) -> A + Sync,
+        S: Fn(A, T) -> A + Copy + Sync,
     {
-        let mut lanes = [self.start; LANES];
-        plan.reduced.run(elements, &mut |at, step, n| {
-            let p = p.wrapping_offset(at[0]);
-            if step[0] != 1 {
-                for i in 0..n {
-                    // SAFETY: the walk stays within the view.
-                    let x = unsafe { *p.offset(i as isize * step[0]) };
-                    lanes[i % LANES] = (self.step)(lanes[i % LANES], x);
+        let width = sums.len();
+        if elements.len() > level / STEPS && level > STEPS {
+            for start in elements.clone().step_by(level / STEPS) {
+                let mut below = [self.start; COLUMNS];
+                let below = &mut below[..width];
+                self.column(base, plan, start..elements.end.min(start + level / STEPS), level / STEPS, below);
+                for (sum, &mut b) in sums.iter_mut().zip(below) {
+                    *sum = (self.merge)(*sum, b);
                 }
-                return;
             }
-            // SAFETY: the walk stays within the view.
-            let row = unsafe { std::slice::from_raw_parts(p, n) };
+            return;
+        }
+        plan.reduced.run(elements, &mut |at, apart, m| {
             macro_rules! add {
                 () => {{
-                    let chunks = row.chunks_exact(LANES);
-                    let rest = chunks.remainder();
-                    for chunk in chunks {
-                        for (lane, &x) in lanes.iter_mut().zip(chunk) {
-                            *lane = (self.step)(*lane, x);
+                    let (step, sums) = (self.step, &mut sums[..width]);
+                    let row = |j: usize| {
+                        let start = base.wrapping_offset(at[0] + j as isize * apart[0]);
+                        // SAFETY: the walks stay within the view, and the outputs lie side by side.
+                        unsafe { std::slice::from_raw_parts(start, width) }
+                    };
+                    let fours = m / 4 * 4;
+                    for j in (0..fours).step_by(4) {
+                        let (a, b, c, d) = (row(j), row(j + 1), row(j + 2), row(j + 3));
+                        for i in 0..width {
+                            let two = step(step(sums[i], a[i]), b[i]);
+                            sums[i] = step(step(two, c[i]), d[i]);
                         }
                     }
-                    for (lane, &x) in lanes.iter_mut().zip(rest) {
-                        *lane = (self.step)(*lane, x);
+                    for j in fours..m {
+                        let a = row(j);
+                        for i in 0..width {
+                            sums[i] = step(sums[i], a[i]);
+                        }
                     }
                 }};
             }
@@ -177,39 +221,43 @@ impl<A: Copy + Send + Sync, S, M: Fn(A, A) -> A + Sync> Fold<A, S, M> {
                 add!();
             }
         });
-        lanes[1..].iter().fold(lanes[0], |a, &b| (self.merge)(a, b))
+    }
+
+    /// Elements in several runs, or apart.
+    fn row<T: Element>(&self, p: *const T, plan: &Plan, elements: Range<usize>) -> A
+    where
+        S: Fn(A, T) -> A + Copy + Sync,
+    {
+        let mut all = self.start;
+        gathered(p, plan, elements, &mut |run: &[T]| all = (self.merge)(all, self.slice(run)));
+        all
     }
 }
 
-/// The place of the element that `better` prefers to all before it, along one dimension, for each output: its number there.
-pub fn best<T: Element>(
-    x: &View,
-    plan: &Plan,
-    better: impl Fn(T, T) -> bool + Sync,
-    write: &(dyn Fn(usize, T, usize) + Sync),
-) -> Result<()> {
-    let grain = (GRAIN / plan.elements.max(1)).max(1);
-    pool::ranges(plan.outputs, grain, &|range| {
-        let mut number = range.start;
-        plan.kept.run(range, &mut |at, step, n| {
-            for i in 0..n as isize {
-                let p = x.ptr::<T>().wrapping_offset(at[0] + i * step[0]);
-                let (mut found, mut k): (Option<(T, usize)>, usize) = (None, 0);
-                plan.reduced.all(&mut |at, step, n| {
-                    for j in 0..n as isize {
-                        // SAFETY: the walks stay within the view.
-                        let value = unsafe { *p.offset(at[0] + j * step[0]) };
-                        if found.is_none_or(|(best, _)| better(value, best)) {
-                            found = Some((value, k));
-                        }
-                        k += 1;
-                    }
-                });
-                if let Some((value, k)) = found {
-                    write(number, value, k);
-                }
-                number += 1;
+/// Hands over elements in runs of some length: as they lie, or collected.
+fn gathered<T: Element>(p: *const T, plan: &Plan, elements: Range<usize>, take: &mut dyn FnMut(&[T])) {
+    const ROOM: usize = 1024;
+    let (mut buffer, mut held) = ([T::default(); ROOM], 0);
+    plan.reduced.run(elements, &mut |at, step, n| {
+        let p = p.wrapping_offset(at[0]);
+        if step[0] == 1 && n >= ROOM / 4 {
+            for start in (0..n).step_by(BLOCK) {
+                // SAFETY: the walk stays within the view.
+                take(unsafe { std::slice::from_raw_parts(p.add(start), BLOCK.min(n - start)) });
             }
-        });
-    })
+            return;
+        }
+        for i in 0..n as isize {
+            // SAFETY: the walk stays within the view.
+            buffer[held] = unsafe { *p.offset(i * step[0]) };
+            held += 1;
+            if held == ROOM {
+                take(&buffer);
+                held = 0;
+            }
+        }
+    });
+    if held > 0 {
+        take(&buffer[..held]);
+    }
 }

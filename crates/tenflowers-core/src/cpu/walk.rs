@@ -82,6 +82,10 @@ impl Walk {
     pub fn inner(&self) -> &[isize] {
         &self.strides[self.strides.len() - self.operands..]
     }
+    /// Whether everything is one inner run.
+    pub fn is_run(&self) -> bool {
+        self.shape.len() == 1
+    }
     pub fn all(&self, row: &mut Row) {
         self.run(0..self.numel(), row);
     }

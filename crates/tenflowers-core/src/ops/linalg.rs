@@ -36,7 +36,7 @@ impl Op for Norm {
     }
     fn cpu(&self, inputs: &[View], outs: &mut [ViewMut]) -> Result<()> {
         let (x, p) = (&inputs[0], self.p);
-        let plan = |x: &View| Plan::new(x, &self.dims);
+        let plan = |x: &View| Plan::new(x, &self.dims, false);
         // Sizes in double precision, of what any of the types holds.
         let size = |a: f64| match p {
             0.0 => f64::from(u8::from(a != 0.0)),

@@ -15,6 +15,7 @@ mod reduce;
 mod scan;
 mod select;
 mod slopes;
+mod sort;
 mod unary;
 mod view;
 
@@ -32,6 +33,7 @@ pub use random::*;
 pub use reduce::*;
 pub use scan::*;
 pub use select::*;
+pub use sort::*;
 pub use unary::*;
 pub use view::*;
 
@@ -39,7 +41,7 @@ use crate::schema::Schema;
 
 /// Every public operation.
 pub fn schemas() -> impl Iterator<Item = &'static Schema> {
-    let families: [&[&[Schema]]; 13] = [
+    let families: [&[&[Schema]]; 16] = [
         binary::SCHEMAS,
         cast::SCHEMAS,
         compare::SCHEMAS,
@@ -50,8 +52,11 @@ pub fn schemas() -> impl Iterator<Item = &'static Schema> {
         optim::SCHEMAS,
         random::SCHEMAS,
         reduce::SCHEMAS,
+        reduce::extremes::SCHEMAS,
+        reduce::variance::SCHEMAS,
         scan::SCHEMAS,
         select::SCHEMAS,
+        sort::SCHEMAS,
         view::SCHEMAS,
     ];
     let elementwise = [unary::math::SCHEMAS, unary::predicates::SCHEMAS, unary::activations::SCHEMAS];

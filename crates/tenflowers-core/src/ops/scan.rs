@@ -1,16 +1,16 @@
 //! Running sums and products.
-use super::reduce::{computed, widened};
 use super::to_dtype;
 use super::view::slice_to;
-use crate::cpu::walk::Walk;
-use crate::cpu::{View, ViewMut, pool};
+use crate::cpu::dense::{read, write};
+use crate::cpu::scan::Lines;
+use crate::cpu::{View, ViewMut};
 use crate::dtype::{C64, DType, Scalar};
 use crate::error::{Result, TensorError};
 use crate::grad::Back;
-use crate::layout::{Layout, axis};
+use crate::layout::axis;
 use crate::op::{Grads, Keep, Meta, Op, apply};
+use crate::ops;
 use crate::tensor::Tensor;
-use crate::{Element, ops};
 use smallvec::smallvec;
 
 /// `out[i]` is the sum of `x[0..=i]` along a dimension, from its end on if reversed.
@@ -28,12 +28,33 @@ impl Op for Cumsum {
         Meta::like(inputs[0])
     }
     fn cpu(&self, inputs: &[View], outs: &mut [ViewMut]) -> Result<()> {
-        let (x, out) = (&inputs[0], &mut outs[0]);
+        let (x, out, shape) = (&inputs[0], &mut outs[0], &inputs[0].layout.shape);
+        let n = shape[self.dim];
+        let lines = Lines { n, inner: shape[self.dim + 1..].iter().product(), reversed: self.reversed };
+        macro_rules! sums {
+            ($t:ty, $A:ty, $u:ty, $start:expr, |$x:ident| $widen:expr, |$a:ident, $b:ident| $join:expr, |$c:ident| $narrow:expr) => {
+                read::<$t, _>(x, |x| {
+                    write::<$u>(out, |out| {
+                        lines.scan(
+                            x,
+                            out,
+                            $start,
+                            #[inline(always)]
+                            |$x: $t| $widen,
+                            #[inline(always)]
+                            |$a: $A, $b: $A| $join,
+                            #[inline(always)]
+                            |$c: $A| $narrow,
+                        )
+                    })
+                })
+            };
+        }
         match x.dtype {
-            d if d.is_integral() => self.run(x, out, 0i64, |a, x: i64| a.wrapping_add(x), |a| a),
-            DType::F64 => self.run(x, out, 0f64, |a, x: f64| a + x, |a| a),
-            DType::C64 | DType::C128 => self.run(x, out, C64::default(), |a, x: C64| a + x, |a| a),
-            _ => self.run(x, out, 0f64, |a, x: f32| a + f64::from(x), |a| a as f32),
+            d if d.is_integral() => sums!(i64, i64, i64, 0, |x| x, |a, b| a.wrapping_add(b), |a| a),
+            DType::F64 => sums!(f64, f64, f64, 0.0, |x| x, |a, b| a + b, |a| a),
+            DType::C64 | DType::C128 => sums!(C64, C64, C64, C64::default(), |x| x, |a, b| a + b, |a| a),
+            _ => sums!(f32, f64, f32, 0.0, |x| f64::from(x), |a, b| a + b, |a| a as f32),
         }
     }
     fn keep(&self, _: &[bool]) -> Keep {
@@ -42,49 +63,6 @@ impl Op for Cumsum {
     fn vjp(&self, back: &Back) -> Result<Grads> {
         let op = Cumsum { dim: self.dim, reversed: !self.reversed };
         Ok(smallvec![Some(apply(&op, &[back.grad()?])?)])
-    }
-}
-
-impl Cumsum {
-    fn run<T: Element, A: Copy + Sync, U: Element>(
-        &self,
-        x: &View,
-        out: &mut ViewMut,
-        start: A,
-        step: impl Fn(A, T) -> A + Sync,
-        finish: impl Fn(A) -> U + Sync,
-    ) -> Result<()> {
-        widened::<T, _>(x, |x| {
-            let layout = Layout::contiguous(&x.layout.shape);
-            computed::<U>(out, |to| {
-                let n = x.layout.shape[self.dim] as isize;
-                let (from, into) = (x.layout.strides[self.dim], layout.strides[self.dim]);
-                let mut rows = x.layout.narrow(self.dim, 0, 1, 1);
-                if n == 0 {
-                    return Ok(());
-                }
-                rows.offset = 0;
-                let walk = Walk::new(&rows.shape, &[&x.layout.strides, &layout.strides]);
-                let to = to as usize;
-                pool::ranges(walk.numel(), ((1 << 15) / n as usize).max(1), &|range| {
-                    walk.run(range, &mut |at, along, m| {
-                        for i in 0..m as isize {
-                            let p = x.ptr::<T>().wrapping_offset(at[0] + i * along[0]);
-                            let q = (to as *mut U).wrapping_offset(at[1] + i * along[1]);
-                            let mut sum = start;
-                            for k in 0..n {
-                                let k = if self.reversed { n - 1 - k } else { k };
-                                // SAFETY: the walk and the dimension stay within both layouts.
-                                unsafe {
-                                    sum = step(sum, *p.offset(k * from));
-                                    q.offset(k * into).write(finish(sum));
-                                }
-                            }
-                        }
-                    });
-                })
-            })
-        })
     }
 }
 

@@ -1,4 +1,5 @@
 //! Losses.
+use super::cross_entropy::{CrossEntropy, Together};
 use crate::dtype::{DType, Scalar};
 use crate::error::{Result, TensorError};
 use crate::layout::Shape;
@@ -61,14 +62,8 @@ fn class_dim(input: &Tensor) -> usize {
     usize::from(input.rank() > 1)
 }
 
-/// The negative log-likelihood of class numbers; the weights of the samples beside it.
-fn nll(
-    op: &'static str,
-    input: &Tensor,
-    target: &Tensor,
-    weight: Option<&Tensor>,
-    ignore: i64,
-) -> Result<(Tensor, Tensor)> {
+/// Checks that the targets are class numbers, one a sample, and that weights are one a class.
+fn check_classes(op: &'static str, input: &Tensor, target: &Tensor, weight: Option<&Tensor>) -> Result<()> {
     let dim = class_dim(input);
     let expected: Shape = input.shape().iter().enumerate().filter(|(d, _)| *d != dim).map(|(_, &n)| n).collect();
     if input.rank() == 0 || target.shape() != &expected[..] {
@@ -83,6 +78,40 @@ fn nll(
         let what = format!("weight must have one element for each of the {classes} classes");
         return Err(TensorError::shape(op, what, w.shape(), input.shape()));
     }
+    Ok(())
+}
+
+/// As one operation.
+#[allow(clippy::too_many_arguments, reason = "the arguments of the loss")]
+fn fused(
+    name: &'static str,
+    logs: bool,
+    input: &Tensor,
+    target: &Tensor,
+    weight: Option<&Tensor>,
+    ignore: i64,
+    smoothing: f64,
+    reduction: Reduction,
+) -> Result<Tensor> {
+    let together = match reduction {
+        Reduction::None => Together::None,
+        Reduction::Mean => Together::Mean,
+        Reduction::Sum => Together::Sum,
+    };
+    let (dim, weighted) = (class_dim(input), weight.is_some());
+    let op = CrossEntropy { name, dim, ignore, smoothing, logs, together, weighted };
+    op.of(input, &to_dtype(target, DType::I64)?, weight)
+}
+
+/// The negative log-likelihood of class numbers; the weights of the samples beside it.
+fn nll(
+    op: &'static str,
+    input: &Tensor,
+    target: &Tensor,
+    weight: Option<&Tensor>,
+    ignore: i64,
+) -> Result<(Tensor, Tensor)> {
+    let (dim, classes) = (class_dim(input), input.shape()[class_dim(input)]);
     let target = to_dtype(target, DType::I64)?;
     let ignored = target.eq(ignore)?;
     let safe = where_(&ignored, Scalar::ZERO.into(), (&target).into())?;
@@ -193,6 +222,10 @@ ops! {
                 }
                 return soft_targets(input, target, weight, reduction, label_smoothing);
             }
+            check_classes("cross_entropy", input, target, weight)?;
+            if !weight.is_some_and(Tensor::requires_grad) {
+                return fused("cross_entropy", false, input, target, weight, ignore_index, label_smoothing, reduction);
+            }
             let dim = class_dim(input) as i64;
             let logs = log_softmax(input, Some(dim), 3, None)?;
             let (losses, shares) = nll("cross_entropy", &logs, target, weight, ignore_index)?;
@@ -225,6 +258,10 @@ ops! {
         pub fn nll_loss(input: &Tensor, target: &Tensor, weight: Option<&Tensor> = None::<&Tensor>, size_average: Option<bool> = None::<bool>, ignore_index: i64 = -100, reduce: Option<bool> = None::<bool>, reduction: &str = "mean") -> Tensor {
             let reduction = Reduction::of("nll_loss", reduction, size_average, reduce)?;
             check_floats("nll_loss", input)?;
+            check_classes("nll_loss", input, target, weight)?;
+            if !weight.is_some_and(Tensor::requires_grad) {
+                return fused("nll_loss", true, input, target, weight, ignore_index, 0.0, reduction);
+            }
             let (losses, shares) = nll("nll_loss", input, target, weight, ignore_index)?;
             reduced_nll(&losses, &shares, reduction)
         }

@@ -2,6 +2,7 @@
 mod adaptive_pool;
 mod attention;
 mod conv;
+mod cross_entropy;
 mod dropout;
 mod embedding;
 mod linear;

@@ -1,13 +1,13 @@
-//! Softmax and its logarithm, a row at a time.
-use crate::cpu::walk::Walk;
-use crate::cpu::{View, ViewMut, pool, simd::vectorize};
+//! Softmax and its logarithm.
+use crate::cpu::dense::{read, write};
+use crate::cpu::softmax::{Share, Softmax as Kernel};
+use crate::cpu::{View, ViewMut};
 use crate::dtype::DType;
 use crate::error::{Result, TensorError};
 use crate::grad::{Back, Slot};
-use crate::layout::{Layout, axis};
+use crate::layout::axis;
 use crate::op::{Grads, Keep, Meta, Op, apply};
 use crate::ops;
-use crate::ops::reduce::{computed, widened};
 use crate::ops::{reshape_to, sum, to_dtype};
 use crate::tensor::Tensor;
 use smallvec::smallvec;
@@ -18,83 +18,13 @@ struct Softmax {
     log: bool,
 }
 
-/// One row, whose elements are copied to one run before and after where they are apart.
-trait Row: crate::Element {
-    fn run(row: &mut [Self], log: bool);
-}
-
-macro_rules! rows {
-    ($($t:ty)*) => {$(
-        impl Row for $t {
-            #[inline(always)]
-            fn run(row: &mut [$t], log: bool) {
-                let mut top = <$t>::NEG_INFINITY;
-                for &x in row.iter() {
-                    top = if x > top || x.is_nan() { x } else { top };
-                }
-                // A row of -inf alone has no share to give: nan, as 0 / 0.
-                if log {
-                    let mut total = 0.0f64;
-                    for &x in row.iter() {
-                        total += f64::from((x - top).exp());
-                    }
-                    let log = total.ln() as $t;
-                    for x in row.iter_mut() {
-                        *x = (*x - top) - log;
-                    }
-                } else {
-                    let mut total = 0.0f64;
-                    for x in row.iter_mut() {
-                        *x = (*x - top).exp();
-                        total += f64::from(*x);
-                    }
-                    let share = (1.0 / total) as $t;
-                    for x in row.iter_mut() {
-                        *x *= share;
-                    }
-                }
-            }
-        }
-    )*};
-}
-rows!(f32 f64);
-
 impl Softmax {
-    fn rows<T: Row>(&self, x: &View, out: &mut ViewMut) -> Result<()> {
-        widened::<T, _>(x, |x| {
-            let layout = Layout::contiguous(&x.layout.shape);
-            computed::<T>(out, |to| {
-                let n = x.layout.shape[self.dim];
-                if layout.numel() == 0 {
-                    return Ok(());
-                }
-                let (from, into) = (x.layout.strides[self.dim], layout.strides[self.dim]);
-                let heads = x.layout.narrow(self.dim, 0, 1, 1);
-                let walk = Walk::new(&heads.shape, &[&x.layout.strides, &layout.strides]);
-                let to = to as usize;
-                pool::ranges(walk.numel(), ((1 << 13) / n).max(1), &|range| {
-                    let mut row = vec![T::default(); n];
-                    walk.run(range, &mut |at, step, m| {
-                        for i in 0..m as isize {
-                            let p = x.ptr::<T>().wrapping_offset(at[0] + i * step[0]);
-                            let q = (to as *mut T).wrapping_offset(at[1] + i * step[1]);
-                            for (k, place) in row.iter_mut().enumerate() {
-                                // SAFETY: the walk and the dimension stay within the layout.
-                                *place = unsafe { *p.offset(k as isize * from) };
-                            }
-                            vectorize(
-                                #[inline(always)]
-                                |_| T::run(&mut row, self.log),
-                            );
-                            for (k, &value) in row.iter().enumerate() {
-                                // SAFETY: as above.
-                                unsafe { q.offset(k as isize * into).write(value) };
-                            }
-                        }
-                    });
-                })
-            })
-        })
+    fn kernel(&self, shape: &[usize]) -> Kernel {
+        Kernel { log: self.log, n: shape[self.dim], inner: shape[self.dim + 1..].iter().product() }
+    }
+    fn run<T: Share + crate::Element>(&self, x: &View, out: &mut ViewMut) -> Result<()> {
+        let kernel = self.kernel(&x.layout.shape);
+        read::<T, _>(x, |x| write::<T>(out, |out| kernel.forward(x, out)))
     }
 }
 
@@ -110,25 +40,69 @@ impl Op for Softmax {
     }
     fn cpu(&self, inputs: &[View], outs: &mut [ViewMut]) -> Result<()> {
         match inputs[0].dtype {
-            DType::F64 => self.rows::<f64>(&inputs[0], &mut outs[0]),
-            _ => self.rows::<f32>(&inputs[0], &mut outs[0]),
+            DType::F64 => self.run::<f64>(&inputs[0], &mut outs[0]),
+            _ => self.run::<f32>(&inputs[0], &mut outs[0]),
         }
     }
     fn keep(&self, _: &[bool]) -> Keep {
         smallvec![Slot::Output(0)]
     }
     fn vjp(&self, back: &Back) -> Result<Grads> {
-        let (g, out, dim) = (back.grad()?, back.output(0)?, [self.dim as i64]);
-        let total = |t: &Tensor| sum(t, Some(&dim), true, None);
-        Ok(smallvec![Some(if self.log {
-            g.sub(&out.exp()?.mul(&total(g)?)?)?
-        } else {
-            let part = g.mul(out)?;
-            part.sub(&out.mul(&total(&part)?)?)?
-        })])
+        Ok(smallvec![Some(apply(&SoftmaxBack(self.clone()), &[back.grad()?, back.output(0)?])?)])
     }
     fn cost(&self, inputs: &[&Tensor]) -> usize {
         inputs[0].numel() * 8
+    }
+}
+
+/// From the gradient of the result and the result: `(g - sum(g y)) y`, or `g - exp(y) sum(g)` for the logarithm.
+#[derive(Debug, Clone)]
+struct SoftmaxBack(Softmax);
+
+impl SoftmaxBack {
+    fn run<T: Share + crate::Element>(&self, g: &View, y: &View, out: &mut ViewMut) -> Result<()> {
+        let kernel = self.0.kernel(&y.layout.shape);
+        read::<T, _>(g, |g| read::<T, _>(y, |y| write::<T>(out, |out| kernel.backward(g, y, out))))
+    }
+}
+
+impl Op for SoftmaxBack {
+    fn name(&self) -> &'static str {
+        if self.0.log { "log_softmax_backward" } else { "softmax_backward" }
+    }
+    fn infer(&self, inputs: &[&Tensor]) -> Result<Meta> {
+        Meta::like(inputs[1])
+    }
+    fn cpu(&self, inputs: &[View], outs: &mut [ViewMut]) -> Result<()> {
+        match inputs[1].dtype {
+            DType::F64 => self.run::<f64>(&inputs[0], &inputs[1], &mut outs[0]),
+            _ => self.run::<f32>(&inputs[0], &inputs[1], &mut outs[0]),
+        }
+    }
+    fn keep(&self, _: &[bool]) -> Keep {
+        smallvec![Slot::Input(0), Slot::Input(1)]
+    }
+    fn vjp(&self, back: &Back) -> Result<Grads> {
+        let (h, g, y) = (back.grad()?, back.input(0)?, back.input(1)?);
+        let total = |t: &Tensor| sum(t, Some(&[self.0.dim as i64]), true, None);
+        if self.0.log {
+            let part = y.exp()?.mul(h)?;
+            let of_g = if back.needs(0) { Some(h.sub(&total(&part)?)?) } else { None };
+            let of_y = if back.needs(1) { Some(part.mul(&total(g)?)?.neg()?) } else { None };
+            return Ok(smallvec![of_g, of_y]);
+        }
+        // The way back is symmetric: what it does to one gradient it does to another.
+        let of_g = if back.needs(0) { Some(apply(self, &[h, y])?) } else { None };
+        let of_y = if back.needs(1) {
+            let first = h.mul(&g.sub(&total(&g.mul(y)?)?)?)?;
+            Some(first.sub(&g.mul(&total(&h.mul(y)?)?)?)?)
+        } else {
+            None
+        };
+        Ok(smallvec![of_g, of_y])
+    }
+    fn cost(&self, inputs: &[&Tensor]) -> usize {
+        inputs[0].numel() * 4
     }
 }
 
