@@ -30,7 +30,9 @@ def _samples(m: Maker) -> Iterator[Sample]:
         hidden = np.where(np.arange(3)[:, None] == 1, -np.inf, m(3, 4))
         yield sample(m(2, 3, 2), m(2, 4, 2), m(2, 4, 2), Const(m.array(hidden)), 0.0, True)
     yield sample(m(1, 4, 2, 3), m(1, 2, 3, 3), m(1, 2, 3, 3), enable_gqa=True)
-    yield sample(m(1, 6, 2, 3), m(1, 2, 3, 3), m(1, 3, 3, 3), _keep(m, 1, 6, 2, 3), enable_gqa=True, is_causal=True).ours()
+    yield sample(
+        m(1, 6, 2, 3), m(1, 2, 3, 3), m(1, 3, 3, 3), _keep(m, 1, 6, 2, 3), enable_gqa=True, is_causal=True
+    ).ours()
     yield sample(m(4, 2, 3), m(1, 3, 3), m(1, 3, 3), _keep(m, 2, 3), enable_gqa=True)
     yield sample(m(2, 2, 3, 4), m(2, 2, 3, 4), m(2, 2, 3, 4), dropout_p=0.0, scale=2.0)
     yield sample(m(2, 0, 3), m(2, 4, 3), m(2, 4, 5)).rough()
@@ -42,7 +44,9 @@ def _samples(m: Maker) -> Iterator[Sample]:
     yield sample(m(1, 2, 77, 19), m(1, 2, 301, 19), m(1, 2, 301, 35)).rough()
     yield sample(m(2, 300, 8), m(2, 290, 8), m(2, 290, 8), is_causal=True).rough()
     yield sample(m(2, 70, 8), m(2, 140, 8), m(2, 140, 8), _keep(m, 70, 140)).rough()
-    yield sample(m(1, 70, 2, 2048).swapaxes(1, 2), m(1, 9, 2, 2048).swapaxes(1, 2), m(1, 9, 2, 8).swapaxes(1, 2)).rough()
+    yield sample(
+        m(1, 70, 2, 2048).swapaxes(1, 2), m(1, 9, 2, 2048).swapaxes(1, 2), m(1, 9, 2, 8).swapaxes(1, 2)
+    ).rough()
 
 
 def attention(

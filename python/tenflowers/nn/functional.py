@@ -27,6 +27,7 @@ from .._core import (
     tanh,
 )
 from .._core import relu as _relu
+from .multi_head import multi_head_attention_forward
 
 __all__ = [
     "avg_pool2d",
@@ -43,6 +44,7 @@ __all__ = [
     "log_softmax",
     "max_pool2d",
     "mse_loss",
+    "multi_head_attention_forward",
     "nll_loss",
     "pad",
     "relu",

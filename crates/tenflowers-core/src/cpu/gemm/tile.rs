@@ -93,10 +93,10 @@ pub(crate) unsafe fn store<V: Lanes, const R: usize, const N: usize, const PART:
 ) {
     // SAFETY: the caller's word.
     unsafe {
-        // By index: an iterator over arrays by value keeps them in memory.
-        for i in 0..R {
-            for v in 0..N {
-                let mut x = acc[i][v];
+        // By reference: an iterator over arrays by value keeps them in memory.
+        for (i, row) in acc.iter().enumerate() {
+            for (v, &x) in row.iter().enumerate() {
+                let mut x = x;
                 let c = c.add(i * ldc + v * V::LANES);
                 if PART && v + 1 == N {
                     if accumulate {
