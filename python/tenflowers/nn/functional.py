@@ -41,6 +41,7 @@ from .._core import (
     tanh,
 )
 from .._core import relu as _relu
+from .multi_head import multi_head_attention_forward
 
 __all__ = [
     "adaptive_avg_pool1d",
@@ -70,6 +71,7 @@ __all__ = [
     "log_softmax",
     "max_pool2d",
     "mse_loss",
+    "multi_head_attention_forward",
     "nll_loss",
     "pad",
     "relu",

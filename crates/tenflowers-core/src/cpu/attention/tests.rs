@@ -124,8 +124,7 @@ fn tiles_give_the_formula_for_every_isa() {
 
 #[test]
 fn results_are_the_same_for_any_number_of_threads() {
-    let all =
-        || sizes().map(|s| found(&s, inputs(&s).each_ref().map(|x| &x[..]))).flatten().flatten().collect::<Vec<f64>>();
+    let all = || sizes().flat_map(|s| found(&s, inputs(&s).each_ref().map(|x| &x[..]))).flatten().collect::<Vec<f64>>();
     let before = crate::cpu::pool::num_threads();
     let results = [1, 2, 5].map(|n| {
         crate::cpu::pool::set_num_threads(n).unwrap();

@@ -110,10 +110,10 @@ pub(crate) unsafe fn store_onto<V: Lanes, const R: usize, const N: usize, const 
 ) {
     // SAFETY: the caller's word.
     unsafe {
-        // By index: an iterator over arrays by value keeps them in memory.
-        for i in 0..R {
-            for v in 0..N {
-                let mut x = acc[i][v];
+        // By reference: an iterator over arrays by value keeps them in memory.
+        for (i, row) in acc.iter().enumerate() {
+            for (v, &x) in row.iter().enumerate() {
+                let mut x = x;
                 let c = c.add(i * ldc + v * V::LANES);
                 let part = PART && v + 1 == N;
                 if let Some((d, ldd)) = onto {
