@@ -217,7 +217,7 @@ class RNNBase(Module):
 class RNN(RNNBase):
     """Elman's recurrent network: ``h = tanh(x W_ih' + b_ih + h W_hh' + b_hh)`` at each step.
 
-    The input is (steps, batch, input_size), or (batch, steps, input_size) if ``batch_first``, or (steps, input_size), or
+    The input is (steps, batch, input_size), or (batch, steps, input_size) if ``batch_first``, (steps, input_size) or
     packed. Gives the hidden states of the last layer and, for each layer and direction, the last one.
     ``nonlinearity`` is ``"tanh"`` or ``"relu"``.
 
@@ -264,7 +264,7 @@ class RNN(RNNBase):
 class LSTM(RNNBase):
     """Long short-term memory (Hochreiter and Schmidhuber, 1997) over a sequence.
 
-    The input is (steps, batch, input_size), or (batch, steps, input_size) if ``batch_first``, or (steps, input_size), or
+    The input is (steps, batch, input_size), or (batch, steps, input_size) if ``batch_first``, (steps, input_size) or
     packed. Gives the hidden states of the last layer and the pair of the last hidden and cell states of each layer and
     direction; ``hx`` is such a pair. With ``proj_size`` the hidden state is a projection (Sak et al., 2014).
 
@@ -308,7 +308,7 @@ class LSTM(RNNBase):
 class GRU(RNNBase):
     """Gated recurrent units (Cho et al., 2014) over a sequence; the reset gate multiplies after the product.
 
-    The input is (steps, batch, input_size), or (batch, steps, input_size) if ``batch_first``, or (steps, input_size), or
+    The input is (steps, batch, input_size), or (batch, steps, input_size) if ``batch_first``, (steps, input_size) or
     packed. Gives the hidden states of the last layer and, for each layer and direction, the last one.
 
     >>> output, last = nn.GRU(10, 20, bidirectional=True)(tf.zeros(5, 3, 10))

@@ -213,20 +213,26 @@ impl Layer<'_> {
                             let bias = |block: usize| &bias[block * h + units.start..][..n];
                             let old = r * h + units.start..r * h + units.end;
                             match cell {
-                                Cell::Tanh => cells::plain(lanes, |x| Unit::tanh(x, lanes), gate(0), bias(0), out),
-                                Cell::Relu => cells::plain(lanes, cells::relu, gate(0), bias(0), out),
+                                Cell::Tanh => {
+                                    cells::plain(
+                                        #[inline(always)]
+                                        |x| Unit::tanh(x, lanes),
+                                        gate(0),
+                                        bias(0),
+                                        out,
+                                    );
+                                }
+                                Cell::Relu => cells::plain(cells::relu, gate(0), bias(0), out),
                                 Cell::Lstm => {
                                     // SAFETY: as above.
                                     let (c, kept) = unsafe { (c.part(old), cells.part(this..this + n)) };
-                                    let (biases, gates) =
-                                        ([0, 1, 2, 3].map(bias), [gate(0), gate(1), gate(2), gate(3)]);
-                                    let [i, f, g, o] = gates;
-                                    cells::lstm(lanes, biases, i, f, g, o, c, kept, out);
+                                    let gates = [gate(0), gate(1), gate(2), gate(3)];
+                                    cells::lstm(lanes, [bias(0), bias(1), bias(2), bias(3)], gates, c, kept, out);
                                 }
                                 Cell::Gru => {
-                                    let biases = [0, 1, 2, 3].map(bias);
-                                    let [new, reset, update, hidden] = [gate(0), gate(1), gate(2), gate(3)];
-                                    cells::gru(lanes, biases, new, reset, update, hidden, &state[old], out);
+                                    let gates = [gate(0), gate(1), gate(2), gate(3)];
+                                    let biases = [bias(0), bias(1), bias(2), bias(3)];
+                                    cells::gru(lanes, biases, gates, &state[old], out);
                                 }
                             }
                         }

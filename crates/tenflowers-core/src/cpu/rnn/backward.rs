@@ -82,7 +82,8 @@ impl Layer<'_> {
                 })?;
                 after = Some((t, row));
             }
-            let flops = 2 * after.map_or(0, |(t, _)| self.batches[t]) * cell.gates() * h * h;
+            let last = after.map_or(0, |(t, _)| self.batches[t]);
+            let flops = 2 * last * cell.gates() * h * h;
             self.units(packed.width(), flops, &|units| through(after, &units))?;
         }
         let d: *const T = d.ptr();
@@ -145,7 +146,7 @@ impl Layer<'_> {
                     // SAFETY: as above.
                     let dh = unsafe { std::slice::from_raw_parts_mut(to.dh().wrapping_add(state.start), n) };
                     if !kept.grad_out.is_empty() {
-                        dh.iter_mut().zip(&kept.grad_out[this.clone()]).for_each(|(d, &g)| *d = *d + g);
+                        cells::add(&kept.grad_out[this.clone()], dh);
                     }
                     let before = |all, start| &self.before(all, start, (t, row), r)[units.clone()];
                     match cell {
@@ -155,14 +156,16 @@ impl Layer<'_> {
                             cells::plain_back(slope, gate(0), dh, d(0));
                         }
                         Cell::Lstm => {
-                            let c = [&kept.cells[this], before(kept.cells, first.c)];
+                            let states = [&kept.cells[this], before(kept.cells, first.c), dh];
                             // SAFETY: as above.
                             let dc = unsafe { to.dc.part(state) };
-                            cells::lstm_back(lanes, [0, 1, 2, 3].map(gate), c, dh, dc, d(0), d(1), d(2), d(3));
+                            let gates = [gate(0), gate(1), gate(2), gate(3)];
+                            cells::lstm_back(lanes, gates, states, dc, [d(0), d(1), d(2), d(3)]);
                         }
                         Cell::Gru => {
                             let before = before(kept.out, first.h);
-                            cells::gru_back([0, 1, 2, 3].map(gate), before, dh, d(0), d(1), d(2), d(3));
+                            let gates = [gate(0), gate(1), gate(2), gate(3)];
+                            cells::gru_back(gates, before, dh, [d(0), d(1), d(2), d(3)]);
                         }
                     }
                 }

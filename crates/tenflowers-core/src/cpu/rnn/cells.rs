@@ -43,134 +43,189 @@ pub(super) fn relu<T: Unit>(x: T) -> T {
     if x < T::zero() { T::zero() } else { x }
 }
 
+/// Units that are computed at once, in arrays, which LLVM makes vectors of: slices might overlap, for all it knows.
+const WIDTH: usize = 16;
+
+type Block<T> = [T; WIDTH];
+
+/// Runs `f` on blocks of units: it reads those of the first slices and replaces those of the second.
 #[inline(always)]
-pub(super) fn plain<T: Unit>(_: Lanes, f: impl Fn(T) -> T, gate: &mut [T], bias: &[T], out: &mut [T]) {
-    for ((gate, &bias), out) in gate.iter_mut().zip(bias).zip(out) {
-        *gate = f(*gate + bias);
-        *out = *gate;
+fn blocks<T: Unit, const N: usize, const M: usize>(
+    ins: [&[T]; N],
+    outs: [&mut [T]; M],
+    f: impl Fn(&[Block<T>; N], &mut [Block<T>; M]),
+) {
+    let n = outs[0].len();
+    let (mut a, mut b) = ([[T::zero(); WIDTH]; N], [[T::zero(); WIDTH]; M]);
+    let mut at = 0;
+    while at + WIDTH <= n {
+        // Arrays of a size that is known are moved without a call.
+        for j in 0..N {
+            a[j] = *ins[j][at..].first_chunk().expect("a whole block");
+        }
+        for j in 0..M {
+            b[j] = *outs[j][at..].first_chunk().expect("a whole block");
+        }
+        f(&a, &mut b);
+        for j in 0..M {
+            *outs[j][at..].first_chunk_mut().expect("a whole block") = b[j];
+        }
+        at += WIDTH;
     }
+    if at < n {
+        let left = n - at;
+        for j in 0..N {
+            a[j][..left].copy_from_slice(&ins[j][at..n]);
+        }
+        for j in 0..M {
+            b[j][..left].copy_from_slice(&outs[j][at..n]);
+        }
+        f(&a, &mut b);
+        for j in 0..M {
+            outs[j][at..n].copy_from_slice(&b[j][..left]);
+        }
+    }
+}
+
+#[inline(always)]
+pub(super) fn plain<T: Unit>(f: impl Fn(T) -> T, gate: &mut [T], bias: &[T], out: &mut [T]) {
+    blocks(
+        [bias],
+        [gate, out],
+        #[inline(always)]
+        |[bias], [gate, out]| {
+            for u in 0..WIDTH {
+                gate[u] = f(gate[u] + bias[u]);
+                out[u] = gate[u];
+            }
+        },
+    );
 }
 
 /// The gates become what they are after their functions; `c` is the cell state, `kept` a copy of the new one.
 #[inline(always)]
-#[expect(clippy::too_many_arguments, reason = "separate slices are known not to overlap")]
 pub(super) fn lstm<T: Unit>(
     lanes: Lanes,
     bias: [&[T]; 4],
-    i: &mut [T],
-    f: &mut [T],
-    g: &mut [T],
-    o: &mut [T],
+    [i, f, g, o]: [&mut [T]; 4],
     c: &mut [T],
     kept: &mut [T],
     out: &mut [T],
 ) {
-    let n = out.len();
-    let [bi, bf, bg, bo] = bias.map(|b| &b[..n]);
-    let (i, f, g, o) = (&mut i[..n], &mut f[..n], &mut g[..n], &mut o[..n]);
-    let (c, kept) = (&mut c[..n], &mut kept[..n]);
-    for u in 0..n {
-        i[u] = sigmoid(lanes, i[u] + bi[u]);
-        f[u] = sigmoid(lanes, f[u] + bf[u]);
-        g[u] = Unit::tanh(g[u] + bg[u], lanes);
-        o[u] = sigmoid(lanes, o[u] + bo[u]);
-        c[u] = lanes.fma(f[u], c[u], i[u] * g[u]);
-        kept[u] = c[u];
-        out[u] = o[u] * Unit::tanh(c[u], lanes);
-    }
+    blocks(
+        bias,
+        [i, f, g, o, c, kept, out],
+        #[inline(always)]
+        |[bi, bf, bg, bo], [i, f, g, o, c, kept, out]| {
+            for u in 0..WIDTH {
+                i[u] = sigmoid(lanes, i[u] + bi[u]);
+                f[u] = sigmoid(lanes, f[u] + bf[u]);
+                g[u] = Unit::tanh(g[u] + bg[u], lanes);
+                o[u] = sigmoid(lanes, o[u] + bo[u]);
+                c[u] = lanes.fma(f[u], c[u], i[u] * g[u]);
+                kept[u] = c[u];
+                out[u] = o[u] * Unit::tanh(c[u], lanes);
+            }
+        },
+    );
 }
 
-/// `h = (1 - z) n + z h'` for `n = tanh(x part + r * hidden part)`.
+/// `h = (1 - z) n + z h'` for `n = tanh(x part + r * hidden part)`; the gates are new state, reset, update and hidden part.
 #[inline(always)]
-#[expect(clippy::too_many_arguments, reason = "separate slices are known not to overlap")]
-pub(super) fn gru<T: Unit>(
-    lanes: Lanes,
-    bias: [&[T]; 4],
-    new: &mut [T],
-    reset: &mut [T],
-    update: &mut [T],
-    hidden: &mut [T],
-    before: &[T],
-    out: &mut [T],
-) {
-    let n = out.len();
-    let [bn, br, bz, bh] = bias.map(|b| &b[..n]);
-    let (new, reset, update, hidden) = (&mut new[..n], &mut reset[..n], &mut update[..n], &mut hidden[..n]);
-    let before = &before[..n];
-    for u in 0..n {
-        reset[u] = sigmoid(lanes, reset[u] + br[u]);
-        update[u] = sigmoid(lanes, update[u] + bz[u]);
-        hidden[u] = hidden[u] + bh[u];
-        new[u] = Unit::tanh(lanes.fma(reset[u], hidden[u], new[u] + bn[u]), lanes);
-        out[u] = lanes.fma(update[u], before[u] - new[u], new[u]);
-    }
+pub(super) fn gru<T: Unit>(lanes: Lanes, bias: [&[T]; 4], gates: [&mut [T]; 4], before: &[T], out: &mut [T]) {
+    let ([bn, br, bz, bh], [new, reset, update, hidden]) = (bias, gates);
+    blocks(
+        [bn, br, bz, bh, before],
+        [new, reset, update, hidden, out],
+        #[inline(always)]
+        |[bn, br, bz, bh, before], [new, reset, update, hidden, out]| {
+            for u in 0..WIDTH {
+                reset[u] = sigmoid(lanes, reset[u] + br[u]);
+                update[u] = sigmoid(lanes, update[u] + bz[u]);
+                hidden[u] = hidden[u] + bh[u];
+                new[u] = Unit::tanh(lanes.fma(reset[u], hidden[u], new[u] + bn[u]), lanes);
+                out[u] = lanes.fma(update[u], before[u] - new[u], new[u]);
+            }
+        },
+    );
+}
+
+#[inline(always)]
+pub(super) fn add<T: Unit>(x: &[T], to: &mut [T]) {
+    blocks(
+        [x],
+        [to],
+        #[inline(always)]
+        |[x], [to]| {
+            for u in 0..WIDTH {
+                to[u] = to[u] + x[u];
+            }
+        },
+    );
 }
 
 /// The gradient before `tanh` or `relu`, of which `h` came out.
 #[inline(always)]
 pub(super) fn plain_back<T: Unit>(slope: impl Fn(T) -> T, h: &[T], dh: &[T], d: &mut [T]) {
-    let n = d.len();
-    let (h, dh) = (&h[..n], &dh[..n]);
-    for u in 0..n {
-        d[u] = dh[u] * slope(h[u]);
-    }
+    blocks(
+        [h, dh],
+        [d],
+        #[inline(always)]
+        |[h, dh], [d]| {
+            for u in 0..WIDTH {
+                d[u] = dh[u] * slope(h[u]);
+            }
+        },
+    );
 }
 
 /// From the gradients of the hidden and cell state to those before the gates' functions and of the last cell state.
 #[inline(always)]
-#[expect(clippy::too_many_arguments, reason = "separate slices are known not to overlap")]
 pub(super) fn lstm_back<T: Unit>(
     lanes: Lanes,
-    gates: [&[T]; 4],
-    [c, before]: [&[T]; 2],
-    dh: &[T],
+    [i, f, g, o]: [&[T]; 4],
+    [c, before, dh]: [&[T]; 3],
     dc: &mut [T],
-    di: &mut [T],
-    df: &mut [T],
-    dg: &mut [T],
-    d_o: &mut [T],
+    [di, df, dg, d_o]: [&mut [T]; 4],
 ) {
-    let n = dc.len();
-    let [i, f, g, o] = gates.map(|x| &x[..n]);
-    let (c, before, dh) = (&c[..n], &before[..n], &dh[..n]);
-    let (di, df, dg, d_o) = (&mut di[..n], &mut df[..n], &mut dg[..n], &mut d_o[..n]);
     let one = T::one();
-    for u in 0..n {
-        let dh = dh[u];
-        let t = Unit::tanh(c[u], lanes);
-        let d = lanes.fma(dh * o[u], one - t * t, dc[u]);
-        d_o[u] = dh * t * (o[u] * (one - o[u]));
-        di[u] = d * g[u] * (i[u] * (one - i[u]));
-        df[u] = d * before[u] * (f[u] * (one - f[u]));
-        dg[u] = d * i[u] * (one - g[u] * g[u]);
-        dc[u] = d * f[u];
-    }
+    blocks(
+        [i, f, g, o, c, before, dh],
+        [dc, di, df, dg, d_o],
+        #[inline(always)]
+        |[i, f, g, o, c, before, dh], [dc, di, df, dg, d_o]| {
+            for u in 0..WIDTH {
+                let t = Unit::tanh(c[u], lanes);
+                let d = lanes.fma(dh[u] * o[u], one - t * t, dc[u]);
+                d_o[u] = dh[u] * t * (o[u] * (one - o[u]));
+                di[u] = d * g[u] * (i[u] * (one - i[u]));
+                df[u] = d * before[u] * (f[u] * (one - f[u]));
+                dg[u] = d * i[u] * (one - g[u] * g[u]);
+                dc[u] = d * f[u];
+            }
+        },
+    );
 }
 
 /// As `lstm_back`; the part of the last hidden state's gradient that does not go through a product replaces `dh`.
 #[inline(always)]
-#[expect(clippy::too_many_arguments, reason = "separate slices are known not to overlap")]
-pub(super) fn gru_back<T: Unit>(
-    gates: [&[T]; 4],
-    before: &[T],
-    dh: &mut [T],
-    dn: &mut [T],
-    dr: &mut [T],
-    dz: &mut [T],
-    dhn: &mut [T],
-) {
-    let n = dh.len();
-    let [new, r, z, hidden] = gates.map(|x| &x[..n]);
-    let before = &before[..n];
-    let (dn, dr, dz, dhn) = (&mut dn[..n], &mut dr[..n], &mut dz[..n], &mut dhn[..n]);
+pub(super) fn gru_back<T: Unit>([new, r, z, hidden]: [&[T]; 4], before: &[T], dh: &mut [T], d: [&mut [T]; 4]) {
     let one = T::one();
-    for u in 0..n {
-        let d = dh[u];
-        let inner = d * (one - z[u]) * (one - new[u] * new[u]);
-        dn[u] = inner;
-        dhn[u] = inner * r[u];
-        dr[u] = inner * hidden[u] * (r[u] * (one - r[u]));
-        dz[u] = d * (before[u] - new[u]) * (z[u] * (one - z[u]));
-        dh[u] = d * z[u];
-    }
+    let [dn, dr, dz, dhn] = d;
+    blocks(
+        [new, r, z, hidden, before],
+        [dh, dn, dr, dz, dhn],
+        #[inline(always)]
+        |[new, r, z, hidden, before], [dh, dn, dr, dz, dhn]| {
+            for u in 0..WIDTH {
+                let d = dh[u];
+                let inner = d * (one - z[u]) * (one - new[u] * new[u]);
+                dn[u] = inner;
+                dhn[u] = inner * r[u];
+                dr[u] = inner * hidden[u] * (r[u] * (one - r[u]));
+                dz[u] = d * (before[u] - new[u]) * (z[u] * (one - z[u]));
+                dh[u] = d * z[u];
+            }
+        },
+    );
 }
