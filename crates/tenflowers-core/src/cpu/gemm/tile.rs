@@ -93,8 +93,10 @@ pub(crate) unsafe fn store<V: Lanes, const R: usize, const N: usize, const PART:
 ) {
     // SAFETY: the caller's word.
     unsafe {
-        for (i, row) in acc.into_iter().enumerate() {
-            for (v, mut x) in row.into_iter().enumerate() {
+        // By index: an iterator over arrays by value keeps them in memory.
+        for i in 0..R {
+            for v in 0..N {
+                let mut x = acc[i][v];
                 let c = c.add(i * ldc + v * V::LANES);
                 if PART && v + 1 == N {
                     if accumulate {
