@@ -147,7 +147,9 @@ class _Conv(Module):
 
 
 class Conv1d(_Conv):
-    """Cross-correlation with a filter for each output channel: from (N, C_in, L) or (C_in, L) to C_out channels.
+    """Cross-correlation with a filter for each output channel.
+
+    The input is (N, C_in, L) or (C_in, L), and so is the output, with C_out channels.
 
     ``kernel_size``, ``stride``, ``padding`` and ``dilation`` are an integer or a tuple of one;
     ``padding`` may also be "valid" (none) or "same" (the output has the input's size). ``padding_mode`` is "zeros", or
@@ -194,7 +196,9 @@ class Conv1d(_Conv):
 
 
 class Conv2d(_Conv):
-    """Cross-correlation with a filter for each output channel: from (N, C_in, H, W) or (C_in, H, W) to C_out channels.
+    """Cross-correlation with a filter for each output channel.
+
+    The input is (N, C_in, H, W) or (C_in, H, W), and so is the output, with C_out channels.
 
     ``kernel_size``, ``stride``, ``padding`` and ``dilation`` are an integer or one for each of height and width;
     ``padding`` may also be "valid" (none) or "same" (the output has the input's size). ``padding_mode`` is "zeros", or
@@ -241,7 +245,9 @@ class Conv2d(_Conv):
 
 
 class Conv3d(_Conv):
-    """Cross-correlation with a filter for each output channel: from (N, C_in, D, H, W) or (C_in, D, H, W) to C_out channels.
+    """Cross-correlation with a filter for each output channel.
+
+    The input is (N, C_in, D, H, W) or (C_in, D, H, W), and so is the output, with C_out channels.
 
     ``kernel_size``, ``stride``, ``padding`` and ``dilation`` are an integer or one for each of depth, height
     and width;
@@ -289,8 +295,10 @@ class Conv3d(_Conv):
 
 
 class ConvTranspose1d(_Conv):
-    """The transpose of :class:`Conv1d`: from (N, C_in, L) or (C_in, L) to C_out channels, for each dimension of
-    ``(n - 1) * stride - 2 * padding + dilation * (kernel_size - 1) + output_padding + 1``.
+    """The transpose of :class:`Conv1d`, which takes outputs of its size to its inputs' size.
+
+    The input is (N, C_in, L) or (C_in, L), and so is the output, with C_out channels. A dimension of
+    ``n`` becomes ``(n - 1) * stride - 2 * padding + dilation * (kernel_size - 1) + output_padding + 1``.
 
     ``output_padding`` adds to one side only; ``forward`` finds it from ``output_size`` if that is given.
 
@@ -340,8 +348,10 @@ class ConvTranspose1d(_Conv):
 
 
 class ConvTranspose2d(_Conv):
-    """The transpose of :class:`Conv2d`: from (N, C_in, H, W) or (C_in, H, W) to C_out channels, for each dimension of
-    ``(n - 1) * stride - 2 * padding + dilation * (kernel_size - 1) + output_padding + 1``.
+    """The transpose of :class:`Conv2d`, which takes outputs of its size to its inputs' size.
+
+    The input is (N, C_in, H, W) or (C_in, H, W), and so is the output, with C_out channels. A dimension of
+    ``n`` becomes ``(n - 1) * stride - 2 * padding + dilation * (kernel_size - 1) + output_padding + 1``.
 
     ``output_padding`` adds to one side only; ``forward`` finds it from ``output_size`` if that is given.
 
@@ -391,8 +401,10 @@ class ConvTranspose2d(_Conv):
 
 
 class ConvTranspose3d(_Conv):
-    """The transpose of :class:`Conv3d`: from (N, C_in, D, H, W) or (C_in, D, H, W) to C_out channels, for each dimension of
-    ``(n - 1) * stride - 2 * padding + dilation * (kernel_size - 1) + output_padding + 1``.
+    """The transpose of :class:`Conv3d`, which takes outputs of its size to its inputs' size.
+
+    The input is (N, C_in, D, H, W) or (C_in, D, H, W), and so is the output, with C_out channels. A dimension of
+    ``n`` becomes ``(n - 1) * stride - 2 * padding + dilation * (kernel_size - 1) + output_padding + 1``.
 
     ``output_padding`` adds to one side only; ``forward`` finds it from ``output_size`` if that is given.
 

@@ -1,6 +1,8 @@
 //! Convolutions of few channels, depthwise ones above all: sums along rows of planes, with nothing gathered.
 //!
 //! Four rows of a grid go together, so that 3x3 kernels of stride 1 read each row of the source for three of them.
+// Iterators over arrays of vectors keep them in memory: by index they stay in registers.
+#![allow(clippy::needless_range_loop)]
 
 use super::direct::Pass;
 use super::stripe::{Axis, SLACK, Stripe, noting};

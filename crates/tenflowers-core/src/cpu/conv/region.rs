@@ -1,4 +1,6 @@
 //! One task of a convolution of floats: a stripe, gathered into panels, under the register tile.
+// Iterators over arrays of vectors keep them in memory: by index they stay in registers.
+#![allow(clippy::needless_range_loop)]
 
 use super::direct::Pass;
 use super::stripe::{SLACK, Stripe};
@@ -224,7 +226,6 @@ impl<T: Float> Region<'_, T> {
             let a = (sums.weights, rows_of::<R>(1), Stride(R as isize));
             let b = (sums.panel, Stride((V::NV * V::LANES) as isize));
             let acc = tile::<V, R, N, false>(sums.terms, a, b, 0);
-            // By index: an iterator over the tile takes it out of the registers.
             for i in 0..R {
                 let bias = V::splat(self.bias(sums.target + i, sums.accumulate));
                 for v in 0..N {

@@ -1,5 +1,7 @@
 //! The gradient of a convolution's weights, for floats: for each tap the product of the shifted image with dy, summed
 //! over all positions of all images.
+// Iterators over arrays of vectors keep them in memory: by index they stay in registers.
+#![allow(clippy::needless_range_loop)]
 
 use super::Conv2d;
 use super::planes;
@@ -7,7 +9,7 @@ use super::stripe::{Axis, SLACK, Stripe, channels_at_once, noting};
 use crate::cpu::gemm::lanes::{self, Float, Lanes, Task};
 use crate::cpu::gemm::matvec::total;
 use crate::cpu::gemm::pack::panel;
-use crate::cpu::gemm::tile::{Stride, Table, piece, tile};
+use crate::cpu::gemm::tile::{Stride, Table, piece, store, tile};
 use crate::cpu::gemm::{Outcome, Scratch};
 use crate::cpu::pool::{Parts, ranges};
 use crate::cpu::simd;
@@ -334,15 +336,7 @@ impl<T: Float> Product<'_, T> {
             let b = (self.transposed.cast_const().add(target), Stride(self.to as isize));
             let acc = tile::<V, R, N, PART>(k, a, b, last);
             let c = (self.sum.add(term * self.to + target), self.to);
-            // By index: an iterator over the tile takes it out of the registers.
-            for i in 0..R {
-                for v in 0..N {
-                    let n = if PART && v + 1 == N { last } else { V::LANES };
-                    let c = c.0.add(i * c.1 + v * V::LANES);
-                    let sum = if self.accumulate { acc[i][v].add(V::load_first(c, n)) } else { acc[i][v] };
-                    sum.store_first(c, n);
-                }
-            }
+            store::<V, R, N, PART>(acc, c, last, self.accumulate);
         }
     }
 }

@@ -240,7 +240,7 @@ fn convolve<const N: usize>(
         3 => {
             let depth = Depth { taps: w[2], stride: stride[0], dilation: dilation[0], output: output[0] };
             let channels = w[1] * w[2];
-            (depth.into_channels(&x, before[0] as i64)?, reshape_to(weight, &[w[0], channels, w[3], w[4]])?)
+            (depth.as_channels(&x, before[0] as i64)?, reshape_to(weight, &[w[0], channels, w[3], w[4]])?)
         }
         _ => (x.clone(), weight.clone()),
     };
@@ -318,7 +318,7 @@ fn transposed<const N: usize>(
             let depth = Depth { taps: w[2], stride: 1, dilation: dilation[0], output: output[0] };
             let before = (dilation[0] * (w[2] - 1)) as i64 - padding[0] as i64;
             let turned = flip(&permute(weight, Size(&[0, 2, 1, 3, 4]))?, Size(&[1]))?;
-            (depth.into_channels(&spread, before)?, reshape_to(&turned, &[w[0] * w[2], w[1], w[3], w[4]])?)
+            (depth.as_channels(&spread, before)?, reshape_to(&turned, &[w[0] * w[2], w[1], w[3], w[4]])?)
         }
         _ => (x.clone(), weight.clone()),
     };
@@ -369,7 +369,7 @@ struct Depth {
 impl Depth {
     /// `[n, c, d, h, w]` as planes `[n * output, c * taps, h, w]`: for each position of the result what its taps read,
     /// with `before` zeros before the first plane (fewer planes if negative).
-    fn into_channels(&self, x: &Tensor, before: i64) -> Result<Tensor> {
+    fn as_channels(&self, x: &Tensor, before: i64) -> Result<Tensor> {
         let s = x.shape();
         let reach = (self.output.max(1) - 1) * self.stride + (self.taps - 1) * self.dilation + 1;
         let after = reach as i64 - before - s[2] as i64;

@@ -5,7 +5,7 @@ use super::{POINTS, Tiling, points};
 use crate::cpu::conv::Conv2d;
 use crate::cpu::conv::stripe::noting;
 use crate::cpu::gemm::lanes::{self, Lanes, Task};
-use crate::cpu::gemm::tile::{Geometry, Stride, piece, rows_of, tile};
+use crate::cpu::gemm::tile::{Geometry, Stride, piece, rows_of, store, tile};
 use crate::cpu::gemm::{Outcome, Scratch};
 use crate::cpu::pool::{self, ranges};
 use crate::cpu::simd;
@@ -128,10 +128,11 @@ impl Task<f32> for Transform<'_> {
                 let first = block * width + v * V::LANES;
                 // `16` is the most lanes there are.
                 let mut taps = [[0.0; 16]; 9];
-                for lane in 0..V::LANES.min(self.to.saturating_sub(first)) {
-                    let kernel = &w.data[from * w.from + (first + lane) * w.to..][..9];
-                    for k in 0..9 {
-                        taps[if w.turned { 8 - k } else { k }][lane] = kernel[k];
+                let count = V::LANES.min(self.to.saturating_sub(first));
+                let kernels = w.data.get(from * w.from + first * w.to..).unwrap_or(&[]).chunks(w.to);
+                for (lane, kernel) in kernels.take(count).enumerate() {
+                    for (k, &tap) in kernel[..9].iter().enumerate() {
+                        taps[if w.turned { 8 - k } else { k }][lane] = tap;
                     }
                 }
                 // SAFETY: the caller's word.
@@ -224,12 +225,7 @@ impl Chunk<'_> {
             let b = (weights, Stride((V::NV * V::LANES) as isize));
             let acc = tile::<V, R, N, false>(self.pass.source.channels, a, b, 0);
             let Values { to, point: step, tile: row } = self.products;
-            // By index: an iterator over the tile takes it out of the registers.
-            for i in 0..R {
-                for v in 0..N {
-                    acc[i][v].store(to.add(point * step + (first + i) * row + v * V::LANES));
-                }
-            }
+            store::<V, R, N, false>(acc, (to.add(point * step + first * row), row), 0, false);
         }
     }
 }

@@ -6,7 +6,7 @@ use super::{POINTS, Tiling, points};
 use crate::cpu::conv::Conv2d;
 use crate::cpu::conv::stripe::noting;
 use crate::cpu::gemm::lanes::{self, Lanes, Task};
-use crate::cpu::gemm::tile::{Geometry, Stride, piece, rows_of, tile};
+use crate::cpu::gemm::tile::{Geometry, Stride, piece, rows_of, store, tile};
 use crate::cpu::gemm::{Outcome, Scratch};
 use crate::cpu::pool::{Parts, ranges};
 use crate::cpu::simd;
@@ -161,14 +161,7 @@ impl Product<'_> {
             let a = (dy.to.cast_const().add(point * dy.point + target), rows_of::<R>(1), Stride(dy.tile as isize));
             let b = (x.to.cast_const().add(point * x.point + source), Stride(x.tile as isize));
             let acc = tile::<V, R, N, false>(tiles, a, b, 0);
-            // By index: an iterator over the tile takes it out of the registers.
-            for i in 0..R {
-                for v in 0..N {
-                    let to = to.add(i * x.tile + v * V::LANES);
-                    let sum = if accumulate { acc[i][v].add(V::load(to)) } else { acc[i][v] };
-                    sum.store(to);
-                }
-            }
+            store::<V, R, N, false>(acc, (to, x.tile), 0, accumulate);
         }
     }
 }
