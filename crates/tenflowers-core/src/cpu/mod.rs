@@ -12,6 +12,7 @@ pub mod pool;
 pub mod pooling;
 pub mod random;
 pub mod reduce;
+pub mod sequence;
 pub mod simd;
 pub mod transpose;
 pub mod walk;
