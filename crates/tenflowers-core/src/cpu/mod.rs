@@ -21,6 +21,7 @@ pub mod random;
 pub mod reduce;
 pub(crate) mod rnn;
 pub mod scan;
+pub mod sequence;
 pub mod simd;
 pub mod softmax;
 pub mod sort;

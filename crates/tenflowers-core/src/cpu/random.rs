@@ -1,11 +1,10 @@
 //! Random numbers into tensors. Element `i` depends on the seed, the place in the stream and `i` alone.
-use super::cast::cast;
+use super::sequence::{BLOCK, by_parts};
 use super::simd::vectorize;
 use super::walk::Walk;
 use super::{View, ViewMut, philox, pool};
 use crate::dtype::{C32, C64, DType, Element, bf16, f16};
 use crate::error::{Result, TensorError};
-use crate::layout::Layout;
 use crate::rng::Counters;
 use std::ops::Range;
 
@@ -30,14 +29,12 @@ pub enum Draw {
     Coin {
         p: f64,
     },
+    /// The integers below the number of elements, each once.
+    Permutation,
 }
 
-/// Elements of one task; counters are taken in whole ones of these.
+/// Elements of one task.
 const GRAIN: usize = 1 << 14;
-/// Elements that go by a buffer together.
-const BLOCK: usize = 1 << 10;
-
-const _: () = assert!(GRAIN.is_multiple_of(4) && BLOCK.is_multiple_of(4));
 
 /// Fills an output, which lies in one run.
 pub fn fill(draw: Draw, counters: Counters, out: &mut ViewMut) -> Result<()> {
@@ -99,6 +96,10 @@ pub fn fill(draw: Draw, counters: Counters, out: &mut ViewMut) -> Result<()> {
         Draw::Integer { low, span } => runs(counters, out, 2, |counter, run: &mut [i64]| {
             integers(key, counter, run, low, span);
         }),
+        Draw::Permutation => {
+            permutation(counters, out.fresh::<i64>());
+            Ok(())
+        }
         Draw::Coin { p } => runs(counters, out, 4, |counter, run: &mut [bool]| {
             // A 33rd bit, so that 1 is always true.
             let limit = (p * (1u64 << 32) as f64).round() as u64;
@@ -144,7 +145,9 @@ fn integers(key: u64, counter: u128, run: &mut [i64], low: i64, span: u64) {
                     pairs.for_each(|(x, a, b)| *x = low.wrapping_add((a | b << 32) as i64));
                 } else if span < 1 << 32 {
                     let narrow = u64::from(span as u32);
-                    pairs.for_each(|(x, a, b)| *x = low.wrapping_add(((b * narrow + (a * narrow >> 32)) >> 32) as i64));
+                    pairs.for_each(|(x, a, b)| {
+                        *x = low.wrapping_add(((b * narrow + ((a * narrow) >> 32)) >> 32) as i64)
+                    });
                 } else {
                     pairs.for_each(|(x, a, b)| {
                         *x = low.wrapping_add(((u128::from(a | b << 32) * u128::from(span)) >> 64) as i64);
@@ -155,39 +158,77 @@ fn integers(key: u64, counter: u128, run: &mut [i64], low: i64, span: u64) {
     });
 }
 
-/// Fills a run of `T`s by parts of which `per` come from a counter, and converts it where the dtype is another.
+/// Fills an output by parts, of which `per` elements come from a counter.
 fn runs<T: Element>(
     counters: Counters,
     out: &mut ViewMut,
     per: usize,
     part: impl Fn(u128, &mut [T]) + Sync,
 ) -> Result<()> {
-    let n = out.layout.numel();
-    let (to, dtype) = (out.start() as usize, out.dtype);
-    let counter = |at: usize| u128::from(counters.offset) + (at / per) as u128;
-    let task = |range: Range<usize>| {
-        if dtype == T::ELEMENT {
-            // SAFETY: parts of a run that nobody else has.
-            let run = unsafe { std::slice::from_raw_parts_mut((to as *mut T).add(range.start), range.len()) };
-            part(counter(range.start), run);
-            return Ok(());
+    by_parts(out, |at, run| part(u128::from(counters.offset) + (at / per) as u128, run))
+}
+
+/// Each index below the length once, by Durstenfeld's shuffle from the inside out (1964), whose order is one thread's.
+fn permutation(counters: Counters, out: &mut [i64]) {
+    let mut places = [0i64; BLOCK];
+    for first in (0..out.len()).step_by(BLOCK) {
+        let n = BLOCK.min(out.len() - first);
+        words(counters.seed, u128::from(counters.offset) + (first / 2) as u128, n * 2, |at, words| {
+            let (pairs, _) = words.as_chunks::<2>();
+            for ((i, to), w) in (first + at.start / 2..).zip(&mut places[at.start / 2..]).zip(pairs) {
+                let word = u64::from(w[0]) | u64::from(w[1]) << 32;
+                *to = ((u128::from(word) * (i as u128 + 1)) >> 64) as i64;
+            }
+        });
+        for (i, &j) in (first..).zip(&places[..n]) {
+            out[i] = out[j as usize];
+            out[j as usize] = i as i64;
         }
-        let mut buffer = [T::default(); BLOCK];
-        for at in range.clone().step_by(BLOCK) {
-            let run = &mut buffer[..BLOCK.min(range.end - at)];
-            part(counter(at), run);
-            let layout = Layout::contiguous(&[run.len()]);
-            // SAFETY: as above.
-            let mut out = unsafe { ViewMut::new((to as *mut u8).add(at * dtype.size()), &layout, dtype) };
-            cast(&View::of_slice(run, &layout), &mut out)?;
-        }
-        Ok::<(), TensorError>(())
-    };
-    if n <= GRAIN {
-        return task(0..n);
     }
-    // A conversion fails only where a user has interrupted, which the pool finds out too.
-    pool::ranges(n, GRAIN, &|range| drop(task(range)))
+}
+
+/// 1 with the probability that each element says, else 0, in the dtype of both.
+pub fn bernoulli(counters: Counters, p: &View, out: &mut ViewMut) -> Result<()> {
+    fn flip<T: Element>(counters: Counters, p: &View, out: &mut ViewMut, f: impl Fn(T) -> f64 + Sync) -> Result<()> {
+        let p = &*p.to_slice::<T>()?;
+        let bad = |part: &[T]| {
+            vectorize(
+                #[inline(always)]
+                |_| part.iter().fold(false, |bad, &p| bad | !(0.0..=1.0).contains(&f(p))),
+            )
+        };
+        if p.chunks(BLOCK).any(bad) {
+            return Err(TensorError::argument("bernoulli", "probabilities are between 0 and 1"));
+        }
+        let (one, zero) = (T::of(true.into()), T::default());
+        by_parts(out, |first, run: &mut [T]| {
+            words(counters.seed, u128::from(counters.offset) + (first / 4) as u128, run.len(), |at, words| {
+                let p = &p[first + at.start..first + at.end];
+                let run = &mut run[at];
+                vectorize(
+                    #[inline(always)]
+                    |_| {
+                        for ((x, &w), &p) in run.iter_mut().zip(words).zip(p) {
+                            *x = if f64::from(w) < f(p) * (1u64 << 32) as f64 { one } else { zero };
+                        }
+                    },
+                );
+            });
+        })
+    }
+    match out.dtype {
+        DType::F32 => flip::<f32>(counters, p, out, f64::from),
+        DType::F64 => flip::<f64>(
+            counters,
+            p,
+            out,
+            #[inline(always)]
+            |p| p,
+        ),
+        DType::F16 => flip::<f16>(counters, p, out, f16::to_f64),
+        DType::BF16 => flip::<bf16>(counters, p, out, bf16::to_f64),
+        other => Err(TensorError::dtype("bernoulli", other)),
+    }
 }
 
 /// Each element times 0 with probability `p`, else times `1 / (1 - p)`. The output may be the input.

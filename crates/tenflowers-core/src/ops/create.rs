@@ -1,5 +1,6 @@
 //! New tensors.
 use super::cast::{fill, fill_kernel};
+use crate::cpu::sequence::{self, Sequence};
 use crate::cpu::{View, ViewMut};
 use crate::device::Device;
 use crate::dtype::{Category, DType, Scalar, default_dtype};
@@ -7,9 +8,9 @@ use crate::error::{Result, TensorError};
 use crate::grad::Back;
 use crate::layout::{Shape, shape_of};
 use crate::op::{Grads, Keep, Meta, Op, apply};
+use crate::ops;
 use crate::schema::{Operand, Size};
 use crate::tensor::Tensor;
-use crate::{Element, ops, storage_type};
 use smallvec::smallvec;
 
 /// One value everywhere.
@@ -53,45 +54,23 @@ impl Op for Range {
         Meta::one(smallvec![self.n], self.dtype)
     }
     fn cpu(&self, _: &[View], outs: &mut [ViewMut]) -> Result<()> {
-        let integers = [self.start, self.step].iter().all(|s| s.category() <= Category::Integer);
-        let half = self.n / 2;
-        storage_type!(self.dtype, T => {
-            let out = outs[0].fresh::<T>();
-            for (i, x) in out.iter_mut().enumerate() {
-                *x = match self.end {
-                    _ if integers && self.end.is_none() => T::of(Scalar::Int(self.start.as_int() + i as i128 * self.step.as_int())),
-                    // From the nearer end, so that both ends are exact.
-                    Some(end) if i >= half => T::of(minus(end, self.step, self.n - 1 - i)),
-                    _ => T::of(minus(self.start, self.step, i).mirror(self.start)),
-                };
-            }
-        });
-        Ok(())
+        let all = [Some(self.start), Some(self.step), self.end];
+        let is = |category| all.iter().flatten().any(|s| s.category() == category);
+        let sequence = if is(Category::Complex) {
+            let (start, step) = (self.start.as_complex(), self.step.as_complex());
+            Sequence::Complex { start, step, end: self.end.map(Scalar::as_complex) }
+        } else if is(Category::Float) || self.end.is_some() || self.dtype.is_float() {
+            Sequence::Floats { start: self.start.as_f64(), step: self.step.as_f64(), end: self.end.map(Scalar::as_f64) }
+        } else {
+            Sequence::Integers { start: self.start.as_int() as i64, step: self.step.as_int() as i64 }
+        };
+        sequence::fill(sequence, &mut outs[0])
     }
     fn keep(&self, _: &[bool]) -> Keep {
         Keep::new()
     }
     fn vjp(&self, _: &Back) -> Result<Grads> {
         Ok(smallvec![])
-    }
-}
-
-fn minus(from: Scalar, step: Scalar, times: usize) -> Scalar {
-    match (from, step) {
-        (Scalar::Complex(_), _) | (_, Scalar::Complex(_)) => {
-            Scalar::Complex(from.as_complex() - step.as_complex() * times as f64)
-        }
-        _ => Scalar::Float(from.as_f64() - step.as_f64() * times as f64),
-    }
-}
-
-impl Scalar {
-    /// As far on the other side of `center`.
-    fn mirror(self, center: Scalar) -> Scalar {
-        match (self, center) {
-            (Scalar::Complex(a), c) => Scalar::Complex(c.as_complex() * 2.0 - a),
-            (a, c) => Scalar::Float(2.0 * c.as_f64() - a.as_f64()),
-        }
     }
 }
 

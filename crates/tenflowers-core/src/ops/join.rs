@@ -3,7 +3,7 @@ use super::promote::{cast, result_type};
 use super::view::{expand_to, reshape_to, slice_to};
 use super::{assign, copy, full_of, unsqueeze};
 use crate::cpu::{View, ViewMut, movement};
-use crate::dtype::{Category, DType, Scalar};
+use crate::dtype::{Category, Scalar};
 use crate::error::{Result, TensorError};
 use crate::grad::Back;
 use crate::layout::{Shape, axes, axis, checked_numel, shape_of};
@@ -11,7 +11,7 @@ use crate::op::{Grads, Keep, Meta, Op, apply};
 use crate::ops;
 use crate::schema::{Operand, Size};
 use crate::tensor::Tensor;
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
 /// All inputs along one dimension, one after another; the sizes are for the way back.
 #[derive(Debug, Clone)]
@@ -327,14 +327,35 @@ fn triangle(op: &'static str, input: &Tensor, diagonal: i64, lower: bool, target
         let what = format!("at least 2 dimensions are needed, not {}", input.rank());
         return Err(TensorError::argument(op, what));
     }
-    let (rows, columns) = (input.shape()[input.rank() - 2] as i64, input.shape()[input.rank() - 1] as i64);
-    let line = |n: i64| super::arange(Scalar::ZERO, n.into(), Scalar::ONE, Some(DType::I64), None, false);
-    let distance = line(columns)?.sub(&unsqueeze(&line(rows)?, 1)?)?;
-    let mask = if lower { distance.le(diagonal)? } else { distance.ge(diagonal)? };
-    let zero = full_of(&[], Scalar::ZERO, input.dtype())?;
-    let result = super::where_(&mask, input.into(), (&zero).into())?;
+    let op = Triangle { op, diagonal, lower };
     match target {
-        Some(target) => super::promote::written(op, target, &result),
-        None => Ok(result),
+        Some(target) => super::promote::written(op.op, target, &apply(&op, &[input])?),
+        None => apply(&op, &[input]),
+    }
+}
+
+/// A triangle of the last two dimensions.
+#[derive(Debug, Clone)]
+struct Triangle {
+    op: &'static str,
+    diagonal: i64,
+    lower: bool,
+}
+
+impl Op for Triangle {
+    fn name(&self) -> &'static str {
+        self.op
+    }
+    fn infer(&self, inputs: &[&Tensor]) -> Result<Meta> {
+        Meta::like(inputs[0])
+    }
+    fn cpu(&self, inputs: &[View], outs: &mut [ViewMut]) -> Result<()> {
+        movement::triangle(&inputs[0], self.diagonal, self.lower, &mut outs[0])
+    }
+    fn keep(&self, _: &[bool]) -> Keep {
+        Keep::new()
+    }
+    fn vjp(&self, back: &Back) -> Result<Grads> {
+        Ok(smallvec![Some(apply(self, &[back.grad()?])?)])
     }
 }

@@ -1,6 +1,6 @@
 //! Random tensors. Element `i` depends on the seed, the place in the stream and `i` alone.
 use super::cast::assign;
-use super::create::made;
+use super::create::{full_like, made};
 use crate::cpu::random::{self, Draw};
 use crate::cpu::{View, ViewMut};
 use crate::device::Device;
@@ -23,11 +23,14 @@ struct Random {
     counters: Counters,
 }
 
+/// Half a counter an element at most, in double precision.
+fn counters_for(n: usize, generator: Option<&Generator>) -> Counters {
+    generator.unwrap_or(default_generator()).take((n as u64).div_ceil(2))
+}
+
 impl Random {
     fn tensor(shape: &[usize], dtype: DType, draw: Draw, generator: Option<&Generator>) -> Result<Tensor> {
-        let n: usize = shape.iter().product();
-        // Half a counter an element at most, in double precision.
-        let counters = generator.unwrap_or(default_generator()).take((n as u64).div_ceil(2));
+        let counters = counters_for(shape.iter().product(), generator);
         apply(&Random { shape: shape.into(), dtype, draw, counters }, &[])
     }
 }
@@ -39,7 +42,12 @@ impl Op for Random {
             Draw::Normal { .. } => "randn",
             Draw::Integer { .. } => "randint",
             Draw::Coin { .. } => "bernoulli",
+            Draw::Permutation => "randperm",
         }
+    }
+    /// In place, a draw may be written where it likes, as nothing is read.
+    fn class(&self) -> Class {
+        Class::Elementwise
     }
     fn infer(&self, _: &[&Tensor]) -> Result<Meta> {
         Meta::one(self.shape.clone(), self.dtype)
@@ -50,8 +58,32 @@ impl Op for Random {
     fn keep(&self, _: &[bool]) -> Keep {
         Keep::new()
     }
+    fn vjp(&self, back: &Back) -> Result<Grads> {
+        // Of what was there before a draw in place nothing is left.
+        let g = back.grad()?;
+        Ok(smallvec![Some(full_like(g, g.shape(), Scalar::ZERO)?)])
+    }
+}
+
+/// 1 with the probability that each element of the input says.
+#[derive(Debug, Clone)]
+struct Bernoulli(Counters);
+
+impl Op for Bernoulli {
+    fn name(&self) -> &'static str {
+        "bernoulli"
+    }
+    fn infer(&self, inputs: &[&Tensor]) -> Result<Meta> {
+        Meta::like(inputs[0])
+    }
+    fn cpu(&self, inputs: &[View], outs: &mut [ViewMut]) -> Result<()> {
+        random::bernoulli(self.0, &inputs[0], &mut outs[0])
+    }
+    fn keep(&self, _: &[bool]) -> Keep {
+        Keep::new()
+    }
     fn vjp(&self, _: &Back) -> Result<Grads> {
-        grad::none(self.name(), "it has no tensor to differentiate by")
+        grad::none("bernoulli", "the draw does not change smoothly")
     }
 }
 
@@ -112,15 +144,15 @@ fn integers(
 /// Fills a tensor with draws, and forgets what it came from.
 fn drawn(op: &'static str, input: &Tensor, draw: Draw, generator: Option<&Generator>) -> Result<Tensor> {
     let dtype = match draw {
-        Draw::Integer { .. } => input.dtype(),
+        Draw::Integer { .. } | Draw::Coin { .. } => input.dtype(),
         _ => floats(op, Some(input.dtype()))?,
     };
-    assign::to(Some(input), input, &Random::tensor(input.shape(), dtype, draw, generator)?)
-}
-
-/// A mask that holds with probability `p`.
-pub(super) fn coin(shape: &[usize], p: f64, generator: Option<&Generator>) -> Result<Tensor> {
-    Random::tensor(shape, DType::Bool, Draw::Coin { p }, generator)
+    let counters = counters_for(input.numel(), generator);
+    let random = Random { shape: input.shape().into(), dtype, draw, counters };
+    if input.layout().is_contiguous() {
+        return apply_to(&random, &[input], Some(input));
+    }
+    assign::to(Some(input), input, &apply(&random, &[])?)
 }
 
 fn probability(op: &'static str, p: f64) -> Result<f64> {
@@ -133,10 +165,7 @@ fn probability(op: &'static str, p: f64) -> Result<f64> {
 
 fn permuted(n: i64, generator: Option<&Generator>) -> Result<Tensor> {
     let n = shape_of("randperm", &[n])?[0];
-    let keys = Random::tensor(&[n], DType::I64, Draw::Integer { low: i64::MIN, span: 0 }, generator)?;
-    let mut order: Vec<(i64, i64)> = keys.typed::<i64>()?.to_vec()?.into_iter().zip(0..).collect();
-    order.sort_unstable();
-    Ok(Tensor::<i64>::from_vec(order.into_iter().map(|(_, i)| i).collect(), &[n])?.erase().clone())
+    Random::tensor(&[n], DType::I64, Draw::Permutation, generator)
 }
 
 ops! {
@@ -264,13 +293,9 @@ ops! {
         /// tensor([0., 1.])
         /// ```
         pub fn bernoulli(input: &Tensor; generator: Option<&Generator> = None::<&Generator>) no_grad "the draw does not change smoothly" -> Tensor {
-            let dtype = floats("bernoulli", Some(input.dtype()))?;
-            let input = input.detach();
-            if !super::all(&input.ge(0)?.mul(&input.le(1)?)?, None, false)?.item()?.as_f64().eq(&1.0) {
-                return Err(TensorError::argument("bernoulli", "probabilities are between 0 and 1"));
-            }
-            let draws = Random::tensor(input.shape(), DType::F64, UNIT, generator)?;
-            super::to_dtype(&super::lt((&draws).into(), (&input).into())?, dtype)
+            floats("bernoulli", Some(input.dtype()))?;
+            let counters = counters_for(input.numel(), generator);
+            apply(&Bernoulli(counters), &[&input.detach()])
         }
     }
     [method] {
@@ -312,8 +337,7 @@ ops! {
         /// tensor([1., 1., 1.])
         /// ```
         pub fn bernoulli_(input: &Tensor, p: f64 = 0.5; generator: Option<&Generator> = None::<&Generator>) no_grad "the draw does not depend on what was there" -> Tensor {
-            let coin = coin(input.shape(), probability("bernoulli_", p)?, generator)?;
-            assign::to(Some(input), input, &coin)
+            drawn("bernoulli_", input, Draw::Coin { p: probability("bernoulli_", p)? }, generator)
         }
         /// Integers from `from_` up to `to` in the place of the elements; without them, all that the dtype holds exactly.
         ///
@@ -389,6 +413,6 @@ impl Op for Dropout {
 
 /// Each element times 0 with probability `p`, else times `1 / (1 - p)`, into `target` where there is one.
 pub(super) fn dropped(input: &Tensor, p: f64, target: Option<&Tensor>) -> Result<Tensor> {
-    let counters = default_generator().take((input.numel() as u64).div_ceil(2));
+    let counters = counters_for(input.numel(), None);
     apply_to(&Dropout { p, counters }, &[input], target)
 }

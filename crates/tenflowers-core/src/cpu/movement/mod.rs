@@ -3,11 +3,13 @@ mod along;
 mod copy;
 mod index;
 mod nonzero;
+mod triangle;
 
 pub use along::{Scatter, gather, scatter};
 pub use copy::{copy, zero};
 pub use index::{Lookup, index, index_put, index_sum};
 pub use nonzero::{by_rows, positions};
+pub use triangle::triangle;
 
 /// Runs the body with `$T` bound to an unsigned integer of a size in bytes.
 macro_rules! by_size {
