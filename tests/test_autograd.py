@@ -360,3 +360,15 @@ def test_exception_in_a_hook() -> None:
         (y * 2).sum().backward()
     (x * 2).sum().backward()
     assert grad_of(x) == [2.0, 2.0]
+
+
+def test_a_view_that_became_a_leaf_is_a_base_of_its_own() -> None:
+    x = tf.tensor([[1.0, 2.0], [3.0, 4.0]]).t().requires_grad_()
+    row = x[0]
+    assert x.is_leaf and row.requires_grad
+    (row * tf.tensor([10.0, 100.0])).sum().backward()
+    assert x.grad is not None and x.grad.tolist() == [[10.0, 100.0], [0.0, 0.0]]
+    (x[1][0] * 2.0).backward()
+    assert x.grad.tolist() == [[10.0, 100.0], [2.0, 0.0]]
+    with pytest.raises(RuntimeError):
+        row.mul_(2)

@@ -161,7 +161,9 @@ unsafe fn kernel<'a>(op: &dyn Op, inputs: &[&'a Tensor], outs: &'a [Tensor]) -> 
 fn view(op: &dyn Op, parent: &Tensor, layout: Layout, dtype: DType) -> Tensor {
     let tracked = grad::is_enabled() && parent.view_of().is_none_or(|v| v.tracked);
     let data = Data { storage: parent.storage().clone(), layout, dtype };
-    let view = ViewOf { parent: parent.clone(), base: parent.base().clone(), op: op.share(), tracked };
+    // A view that became a leaf is a base of its own to the derivative: the one below it knows of no gradient.
+    let base = if parent.is_leaf_view() { parent } else { parent.base() };
+    let view = ViewOf { parent: parent.clone(), base: base.clone(), op: op.share(), tracked };
     Tensor::of(data, Some(view))
 }
 

@@ -1,5 +1,5 @@
 //! Conversion of operands of any layout between any two dtypes.
-use super::map::{Block, GRAIN, Run, drive};
+use super::map::{Block, GRAIN, Rows, Run, drive};
 use super::{View, ViewMut, convert::converter, movement, pool};
 use crate::error::Result;
 
@@ -25,9 +25,11 @@ pub fn cast(from: &View, out: &mut ViewMut) -> Result<()> {
         }
         return pool::ranges(n, GRAIN, &part);
     }
-    let block = |ins: &[Run], to: *mut u8, n: usize| {
-        // SAFETY: the driver hands over runs of n elements, converted.
-        unsafe { std::ptr::copy_nonoverlapping(ins[0].at, to, n * size) };
+    let block = |ins: &[Run], to: Rows| {
+        for (row, start) in to.starts().enumerate() {
+            // SAFETY: the driver hands over runs of as many elements, converted.
+            unsafe { std::ptr::copy_nonoverlapping(ins[0].nth(row).at, start, to.len * size) };
+        }
     };
     let block = Block { run: &block, fixed: false };
     // SAFETY: every dtype converts to every other, and the block copies the bytes of one.

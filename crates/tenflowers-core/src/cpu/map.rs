@@ -7,7 +7,7 @@ use super::simd::{Lanes, vectorize};
 use super::{View, ViewMut};
 use crate::dtype::{C64, DType, Element};
 use crate::error::Result;
-pub(super) use drive::{Block, GRAIN, Run, drive};
+pub(super) use drive::{Block, GRAIN, Rows, Run, drive};
 
 mod drive;
 mod tile;
@@ -24,17 +24,13 @@ pub(super) const fn wide<T: Element>() -> bool {
 #[inline(always)]
 unsafe fn each<T: Copy, U, const N: usize, const FIXED: usize>(
     lanes: Lanes,
-    ins: &[Run],
+    from: [*const T; N],
     to: *mut U,
     n: usize,
     f: &impl Fn(Lanes, [T; N]) -> U,
 ) {
-    // SAFETY: the caller's word: there are N operands, and `i < n`.
+    // SAFETY: the caller's word; `i < n`.
     unsafe {
-        let mut from = [std::ptr::null::<T>(); N];
-        for (k, from) in from.iter_mut().enumerate() {
-            *from = ins.get_unchecked(k).at.cast();
-        }
         let mut x = [*from[0]; N];
         for k in 1..N {
             x[k] = *from[k];
@@ -50,26 +46,28 @@ unsafe fn each<T: Copy, U, const N: usize, const FIXED: usize>(
     }
 }
 
-/// The loop of `map` that suits the operands.
+/// The loop of `map` that suits the operands, for each run.
 ///
 /// # Safety
-/// As `each`.
+/// The driver's word for its blocks, with elements of these types.
 #[inline(always)]
-unsafe fn run<T: Copy, U, const N: usize>(
-    lanes: Lanes,
-    ins: &[Run],
-    to: *mut U,
-    n: usize,
-    f: &impl Fn(Lanes, [T; N]) -> U,
-) {
-    // SAFETY: the caller's word.
-    unsafe {
-        match ins.iter().rev().fold(0, |bits, run| bits << 1 | usize::from(run.fixed)) {
-            0 => each::<T, U, N, 0>(lanes, ins, to, n, f),
-            1 => each::<T, U, N, 1>(lanes, ins, to, n, f),
-            2 if N == 2 => each::<T, U, N, 2>(lanes, ins, to, n, f),
-            _ if N == 2 => each::<T, U, N, 3>(lanes, ins, to, n, f),
-            _ => unreachable!("more operands are never one value"),
+unsafe fn run<T: Copy, U, const N: usize>(lanes: Lanes, ins: &[Run], to: Rows, f: &impl Fn(Lanes, [T; N]) -> U) {
+    let fixed = ins.iter().rev().fold(0, |bits, run| bits << 1 | usize::from(run.fixed));
+    for (row, start) in to.starts().enumerate() {
+        let mut here = [std::ptr::null::<T>(); N];
+        for (k, here) in here.iter_mut().enumerate() {
+            *here = ins[k].nth(row).at.cast();
+        }
+        let start = start.cast::<U>();
+        // SAFETY: the caller's word.
+        unsafe {
+            match fixed {
+                0 => each::<T, U, N, 0>(lanes, here, start, to.len, f),
+                1 => each::<T, U, N, 1>(lanes, here, start, to.len, f),
+                2 if N == 2 => each::<T, U, N, 2>(lanes, here, start, to.len, f),
+                _ if N == 2 => each::<T, U, N, 3>(lanes, here, start, to.len, f),
+                _ => unreachable!("more operands are never one value"),
+            }
         }
     }
 }
@@ -85,20 +83,19 @@ pub fn map<T: Element, U: Element, const N: usize>(
     f: impl Fn(Lanes, [T; N]) -> U + Sync,
 ) -> Result<()> {
     let views = inputs.map(|v| *v);
-    let block = |ins: &[Run], to: *mut u8, n: usize| {
-        if n == 0 {
+    let block = |ins: &[Run], to: Rows| {
+        if to.len == 0 {
             return;
         }
-        let to = to.cast::<U>();
         // SAFETY: the driver hands over runs of n elements of these types, and the output is none of the inputs.
         unsafe {
             if const { wide::<T>() } {
                 vectorize(
                     #[inline(always)]
-                    |lanes| run(lanes, ins, to, n, &f),
+                    |lanes| run(lanes, ins, to, &f),
                 );
             } else {
-                run(Lanes::baseline(), ins, to, n, &f);
+                run(Lanes::baseline(), ins, to, &f);
             }
         }
     };
@@ -106,19 +103,61 @@ pub fn map<T: Element, U: Element, const N: usize>(
     unsafe { drive(&views, &[T::ELEMENT; N], out, U::ELEMENT, Block { run: &block, fixed: N <= 2 }) }
 }
 
+/// As `map`, of one input, for an `f` that is right where `near` holds: elements elsewhere are computed by `far`, one by one.
+pub fn map_near<T: Element, U: Element>(
+    input: &View,
+    out: &mut ViewMut,
+    near: impl Fn(T) -> bool + Sync,
+    f: impl Fn(Lanes, T) -> U + Sync,
+    far: impl Fn(T) -> U + Sync,
+) -> Result<()> {
+    let block = |ins: &[Run], to: Rows| {
+        for (row, start) in to.starts().enumerate() {
+            let (from, start) = (ins[0].nth(row).at.cast::<T>(), start.cast::<U>());
+            let all_near = vectorize(
+                #[inline(always)]
+                |lanes| {
+                    let mut all_near = true;
+                    for i in 0..to.len {
+                        // SAFETY: the driver hands over runs of as many elements.
+                        unsafe {
+                            all_near &= near(*from.add(i));
+                            start.add(i).write(f(lanes, *from.add(i)));
+                        }
+                    }
+                    all_near
+                },
+            );
+            for i in 0..if all_near { 0 } else { to.len } {
+                // SAFETY: as above.
+                unsafe {
+                    if !near(*from.add(i)) {
+                        start.add(i).write(far(*from.add(i)));
+                    }
+                }
+            }
+        }
+    };
+    // SAFETY: the types are those of the block.
+    unsafe { drive(&[*input], &[T::ELEMENT], out, U::ELEMENT, Block { run: &block, fixed: false }) }
+}
+
 /// `condition ? a : b`, by element size alone.
 pub fn select(condition: &View, a: &View, b: &View, out: &mut ViewMut) -> Result<()> {
-    fn pick<T: Copy>(ins: &[Run], to: *mut u8, n: usize) {
+    fn pick<T: Copy>(ins: &[Run], to: Rows) {
         vectorize(
             #[inline(always)]
             |_| {
-                // SAFETY: the driver hands over runs of n elements of this size, and no bool is but 0 or 1.
-                unsafe {
-                    let (c, a, b, to) = (ins[0].at, ins[1].at.cast::<T>(), ins[2].at.cast::<T>(), to.cast::<T>());
-                    for i in 0..n {
-                        // Both are read, so that there is no branch.
-                        let (x, y) = (*a.add(i), *b.add(i));
-                        to.add(i).write(if *c.add(i) != 0 { x } else { y });
+                for (row, start) in to.starts().enumerate() {
+                    let [c, a, b] = [0, 1, 2].map(|k| ins[k].nth(row).at);
+                    let (a, b, start) = (a.cast::<T>(), b.cast::<T>(), start.cast::<T>());
+                    for i in 0..to.len {
+                        // SAFETY: the driver hands over runs of as many elements of this size. Both are read, so that
+                        // there is no branch.
+                        unsafe {
+                            let (x, y) = (*a.add(i), *b.add(i));
+                            start.add(i).write(if *c.add(i) != 0 { x } else { y });
+                        }
                     }
                 }
             },

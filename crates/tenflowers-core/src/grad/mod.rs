@@ -88,6 +88,10 @@ impl Tensor {
     fn own_flag(&self) -> bool {
         self.grad_meta().is_some_and(|m| m.requires_grad.load(Ordering::Relaxed))
     }
+    /// Whether this is a view that was told itself to require a gradient, which its base does not.
+    pub(crate) fn is_leaf_view(&self) -> bool {
+        self.view_of().is_some() && self.own_flag() && self.derived().is_none()
+    }
     pub fn requires_grad(&self) -> bool {
         self.own_flag() || self.derived().is_some()
     }
@@ -233,12 +237,12 @@ impl Tensor {
         let mut stale: SmallVec<[&Tensor; 2]> = smallvec![];
         let mut at = self;
         let mut edge = loop {
-            let Some(view) = at.view_of() else { break base.clone() };
+            let Some(at_view) = at.view_of().filter(|_| !at.same(&view.base)) else { break base.clone() };
             if let Some(edge) = fresh(at) {
                 break edge;
             }
             stale.push(at);
-            at = &view.parent;
+            at = &at_view.parent;
         };
         while let Some(t) = stale.pop() {
             let view = t.view_of()?;

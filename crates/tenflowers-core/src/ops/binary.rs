@@ -1,4 +1,5 @@
 //! Elementwise operations of two operands, the second of which may be a number: a row each.
+use super::bounds::Clamp;
 use super::promote::{apply_promoted, cast, keeps, result_type, tensor, written};
 use super::select::where_;
 use super::unary::conj;
@@ -9,7 +10,7 @@ use crate::dtype::{C64, DType, Scalar};
 use crate::error::{Result, TensorError};
 use crate::grad::{Back, Slot};
 use crate::layout::{Layout, broadcast};
-use crate::op::{Class, Grads, Keep, Meta, Op, apply_to};
+use crate::op::{Class, Grads, Keep, Meta, Op, apply, apply_to};
 use crate::schema::Operand;
 use crate::tensor::Tensor;
 use crate::{compute_type, ops, storage_type};
@@ -236,6 +237,10 @@ trait Floored: Copy {
     fn floored_quotient(self, by: Self) -> Self;
     fn floored_rest(self, by: Self) -> Self;
     fn whole_quotient(self, by: Self) -> Self;
+}
+
+/// Powers of integers; they wrap.
+trait Power: Copy {
     fn power(self, by: Self) -> Self;
 }
 macro_rules! floored {
@@ -253,6 +258,8 @@ macro_rules! floored {
             }
             #[inline(always)]
             fn whole_quotient(self, by: Self) -> Self { self.wrapping_div(by) }
+        }
+        impl Power for $t {
             #[inline(always)]
             fn power(self, by: Self) -> Self {
                 #[allow(unused_comparisons)]
@@ -290,8 +297,6 @@ macro_rules! floored {
             }
             #[inline(always)]
             fn whole_quotient(self, by: Self) -> Self { (self / by).trunc() }
-            #[inline(always)]
-            fn power(self, by: Self) -> Self { self.powf(by) }
         }
     )*};
 }
@@ -320,8 +325,46 @@ binary_row!(div DIV_FLOOR [] false true { [int float]: |x, y| x.floored_quotient
 binary_row!(floor_divide FLOOR_DIVIDE ["it is constant but where it jumps"] false true { [int float]: |x, y| x.floored_quotient(y) });
 binary_row!(remainder REMAINDER [] false true { [int float]: |x, y| x.floored_rest(y) }
     |g| [] g.clone(), [x y] remainder_vjp(g, x, y)?);
-binary_row!(pow POW [] false false { [int float]: |x, y| x.power(y), [complex]: |x, y| complex_power(x, y) }
-    |g| [x y] pow_base(g, x, y)?, [x y out] pow_exponent(g, x, y, out)?);
+macro_rules! powers {
+    ($($row:ident { $($kernel:tt)+ })*) => {$(
+        binary_row!(pow $row [] false false { $($kernel)+ }
+            |g| [x y] pow_base(g, x, y)?, [x y out] pow_exponent(g, x, y, out)?);
+    )*};
+}
+powers! {
+    POW { [float]: lanes |x, y| lanes.pow(x, y), [int]: |x, y| x.power(y), [complex]: |x, y| complex_power(x, y) }
+    // Those to the numbers that most are.
+    SQUARE { [float]: |x, _y| x * x }
+    CUBE { [float]: |x, _y| x * x * x }
+    ROOT { [float]: |x, _y| x.sqrt() }
+    INVERSE { [float]: |x, _y| 1.0 / x }
+    INVERSE_SQUARE { [float]: |x, _y| 1.0 / (x * x) }
+    INVERSE_ROOT { [float]: |x, _y| 1.0 / x.sqrt() }
+}
+
+/// The row for a power of numbers of this dtype.
+fn power_row(dtype: DType, exponent: Operand) -> &'static BinaryRow {
+    match exponent {
+        Operand::Scalar(Scalar::Int(e)) if dtype.is_float() => match e {
+            2 => &SQUARE,
+            3 => &CUBE,
+            -1 => &INVERSE,
+            -2 => &INVERSE_SQUARE,
+            _ => &POW,
+        },
+        Operand::Scalar(Scalar::Float(e)) if dtype.is_float() => match e {
+            2.0 => &SQUARE,
+            3.0 => &CUBE,
+            0.5 => &ROOT,
+            -1.0 => &INVERSE,
+            -2.0 => &INVERSE_SQUARE,
+            -0.5 => &INVERSE_ROOT,
+            _ => &POW,
+        },
+        _ => &POW,
+    }
+}
+
 binary_row!(maximum MAXIMUM [] false false { [int float]: |x, y| x.larger(y), [bool]: |x, y| x | y }
     |g| [x y] chosen(g, x, y)?, [x y] chosen(g, y, x)?);
 binary_row!(minimum MINIMUM [] false false { [int float]: |x, y| x.smaller(y), [bool]: |x, y| x & y }
@@ -539,7 +582,8 @@ ops! {
             {
                 dtype = Some(DType::I64);
             }
-            binary_in(&POW, input, exponent, dtype, target)
+            let row = if let Operand::Tensor(t) = input { power_row(t.dtype(), exponent) } else { &POW };
+            binary_in(row, input, exponent, dtype, target)
         }
         /// The larger of each pair of elements, broadcast; not-a-number wins.
         ///
@@ -587,9 +631,12 @@ ops! {
             };
             // What the write destroys is kept as a copy.
             let x = if target.is_some_and(|t| t.same(input)) { super::copy(input)? } else { input.clone() };
-            let result = match max {
-                Some(max) => binary_in(&CLAMP_MAX, (&low(&x)?).into(), max, Some(dtype), None)?,
-                None => low(&x)?,
+            let result = match (min, max) {
+                (Some(Operand::Scalar(low)), Some(Operand::Scalar(high))) if dtype == x.dtype() => {
+                    apply(&Clamp { low, high }, &[&x])?
+                }
+                (_, Some(max)) => binary_in(&CLAMP_MAX, (&low(&x)?).into(), max, Some(dtype), None)?,
+                (_, None) => low(&x)?,
             };
             match target {
                 Some(target) => written("clamp", target, &result),

@@ -1,6 +1,8 @@
 //! One file a family: the operations, their derivatives and their rows.
 mod binary;
+mod bounds;
 mod cast;
+
 mod compare;
 mod create;
 mod index;

@@ -1,9 +1,11 @@
 //! Elementwise operations of one tensor: a row each.
 use super::promote::apply_promoted;
 use super::{full_like, slopes, to_dtype};
+use crate::cpu::map::{map, map_near};
+use crate::cpu::math::Real;
 use crate::cpu::number::{Number, Ordered};
 use crate::cpu::simd::Lanes;
-use crate::cpu::{View, ViewMut, map::map};
+use crate::cpu::{View, ViewMut};
 use crate::dtype::{C64, DType, Scalar};
 use crate::error::{Result, TensorError};
 use crate::grad::{self, Back, Slot};
@@ -95,7 +97,7 @@ fn unary(row: &'static UnaryRow, input: &Tensor, target: Option<&Tensor>) -> Res
 /// dtypes; and the derivative, after the names in brackets that it reads (`out` is the result), which are what is kept.
 macro_rules! unary_row {
     ($name:ident $row:ident [$($why:literal)?] $before:ident $result:ident
-        { $([$($set:ident)+] $(-> $u:ty)?: $($lanes:ident)? |$x:ident| $kernel:expr),+ } $(|$g:ident| [$($k:ident)*] $vjp:expr)?
+        { $([$($set:ident)+] $(-> $u:ty)?: $($lanes:ident)? |$x:ident| $kernel:expr $(; $near:expr => $far:expr)?),+ } $(|$g:ident| [$($k:ident)*] $vjp:expr)?
     ) => {
         static $row: UnaryRow = UnaryRow {
             name: stringify!($name),
@@ -103,11 +105,8 @@ macro_rules! unary_row {
             result: Outcome::$result,
             cpu: |dtype, x, out| {
                 $(
-                    let done = compute_type!(dtype, [$($set)+], T => map(
-                        [x], out, #[inline(always)] |_lanes: Lanes, [$x]: [T; 1]| -> unary_row!(@type T $($u)?) {
-                            $(let $lanes = _lanes;)?
-                            $kernel
-                        }
+                    let done = compute_type!(dtype, [$($set)+], T => unary_row!(
+                        @map x, out, T $($u)?, ($($lanes)?) $x, $kernel $(; $near => $far)?
                     ));
                     if done.is_some() {
                         return done;
@@ -125,6 +124,22 @@ macro_rules! unary_row {
                 $(grad::none(stringify!($name), $why))?
             },
         };
+    };
+    (@map $input:ident, $out:ident, $t:ident $($u:ty)?, ($($lanes:ident)?) $x:ident, $kernel:expr) => {
+        map([$input], $out, #[inline(always)] |_lanes: Lanes, [$x]: [$t; 1]| -> unary_row!(@type $t $($u)?) {
+            $(let $lanes = _lanes;)?
+            $kernel
+        })
+    };
+    // A kernel that is right near 0, and one for what is far from it.
+    (@map $input:ident, $out:ident, $t:ident, ($lanes:ident) $x:ident, $kernel:expr; $near:expr => $far:expr) => {
+        map_near(
+            $input,
+            $out,
+            #[inline(always)] |$x: $t| $near,
+            #[inline(always)] |$lanes: Lanes, $x: $t| $kernel,
+            |$x: $t| $far,
+        )
     };
     (@type $t:ident) => { $t };
     (@type $t:ident $u:ty) => { $u };
@@ -286,7 +301,7 @@ unary_rows! { math [tf method]
     /// >>> tf.sin(tf.tensor([0.0, 1.0]))
     /// tensor([0.0000, 0.8415])
     /// ```
-    sin SIN (Float Same { [float complex]: |x| x.sin() } |g| [x] g.mul(&conj(&x.cos()?)?)?);
+    sin SIN (Float Same { [float]: lanes |x| lanes.sin(x); x.abs() <= <T as Real>::SIN_LIMIT => x.sin(), [complex]: |z| z.sin() } |g| [x] g.mul(&conj(&x.cos()?)?)?);
     /// The cosine of each element, in radians.
     ///
     /// Integers are converted to the default dtype.
@@ -295,7 +310,7 @@ unary_rows! { math [tf method]
     /// >>> tf.cos(tf.tensor([0.0, 1.0]))
     /// tensor([1.0000, 0.5403])
     /// ```
-    cos COS (Float Same { [float complex]: |x| x.cos() } |g| [x] g.mul(&conj(&x.sin()?)?)?.neg()?);
+    cos COS (Float Same { [float]: lanes |x| lanes.cos(x); x.abs() <= <T as Real>::SIN_LIMIT => x.cos(), [complex]: |z| z.cos() } |g| [x] g.mul(&conj(&x.sin()?)?)?.neg()?);
     /// The hyperbolic tangent of each element.
     ///
     /// Integers are converted to the default dtype.

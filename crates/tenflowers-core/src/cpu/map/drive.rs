@@ -16,17 +16,52 @@ pub const GRAIN: usize = 1 << 15;
 /// Inputs of the largest elementwise operation.
 const INPUTS: usize = 3;
 
-/// An operand of a block: a run of elements, or one value that stands for all of them.
+/// An operand of a block: runs of elements, or in each run one value that stands for all of them.
 #[derive(Clone, Copy)]
 pub struct Run {
     pub at: *const u8,
     pub fixed: bool,
+    /// Bytes to the next run.
+    pub next: isize,
 }
 
-/// The code of an operation: reads a run of each input and writes one of the output, which is none of the inputs.
+impl Run {
+    /// Not yet known.
+    const NONE: Run = Run { at: std::ptr::null(), fixed: false, next: 0 };
+
+    /// That run after this one.
+    #[inline(always)]
+    pub fn nth(self, row: usize) -> Run {
+        Run { at: self.at.wrapping_offset(row as isize * self.next), ..self }
+    }
+}
+
+/// The runs of the output that a block writes.
+#[derive(Clone, Copy)]
+pub struct Rows {
+    pub at: *mut u8,
+    /// Elements of a run.
+    pub len: usize,
+    pub count: usize,
+    /// Bytes to the next run.
+    pub next: isize,
+}
+
+impl Rows {
+    /// Where the runs start.
+    #[inline(always)]
+    pub fn starts(self) -> impl Iterator<Item = *mut u8> {
+        (0..self.count as isize).map(move |row| self.at.wrapping_offset(row * self.next))
+    }
+    fn one(at: *mut u8, len: usize) -> Rows {
+        Rows { at, len, count: 1, next: 0 }
+    }
+}
+
+/// The code of an operation: reads runs of each input and writes those of the output, which is none of the inputs.
 #[derive(Clone, Copy)]
 pub struct Block<'a> {
-    pub run: &'a (dyn Fn(&[Run], *mut u8, usize) + Sync),
+    pub run: &'a (dyn Fn(&[Run], Rows) + Sync),
     /// Whether it takes operands of one value; otherwise they are spread over a run.
     pub fixed: bool,
 }
@@ -48,12 +83,12 @@ pub unsafe fn drive(inputs: &[View], compute: &[DType], out: &mut ViewMut, into:
     if out_dtype == into && out.layout.is_contiguous() && (0..inputs.len()).all(plain) {
         // Everything lies as it is computed.
         let task = |range: Range<usize>| {
-            let mut ins = [Run { at: std::ptr::null(), fixed: false }; INPUTS];
+            let mut ins = [Run::NONE; INPUTS];
             for (to, v) in ins.iter_mut().zip(inputs) {
                 to.at = v.start().wrapping_add(range.start * v.dtype.size());
             }
             let to = (start as *mut u8).wrapping_add(range.start * out_dtype.size());
-            (block.run)(&ins[..inputs.len()], to, range.len());
+            (block.run)(&ins[..inputs.len()], Rows::one(to, range.len()));
         };
         return ranges(out.layout.numel(), &task);
     }
@@ -75,6 +110,15 @@ pub unsafe fn drive(inputs: &[View], compute: &[DType], out: &mut ViewMut, into:
     to.convert = converter(into, out_dtype);
     let in_place = inputs.iter().any(|v| v.start() as usize == start);
     let pass = Pass { ins: &ins, to, in_place, block };
+    if let Some(planes) = Planes::new(&walk, &pass) {
+        let task = |i| planes.run(i);
+        return if planes.tasks() == 1 {
+            task(0);
+            Ok(())
+        } else {
+            pool::parallel(planes.tasks(), &task)
+        };
+    }
     if let Some(tiles) = tile::Tiles::new(&walk, &pass) {
         // SAFETY: the caller's word.
         return pool::parallel(tiles.tasks(), &|i| unsafe { tiles.run(i) });
@@ -116,6 +160,55 @@ pub(super) struct Pass<'a> {
     pub block: Block<'a>,
 }
 
+/// Two dimensions that every operand goes through as it is, repeated over the others: rows that one call of a block does.
+struct Planes<'a, 'b> {
+    pass: &'a Pass<'b>,
+    walk: &'a Walk,
+    outer: Walk,
+    rows: usize,
+    columns: usize,
+    /// Rows of a task, and tasks of a plane.
+    panel: usize,
+    panels: usize,
+}
+
+impl<'a, 'b> Planes<'a, 'b> {
+    fn new(walk: &'a Walk, pass: &'a Pass<'b>) -> Option<Self> {
+        let [.., rows, columns] = *walk.shape() else { return None };
+        let direct = |(x, &step): (&Operand, &isize)| x.same && (step == 1 || step == 0 && pass.block.fixed);
+        let inner = walk.inner();
+        if pass.in_place || !pass.to.same || inner[0] != 1 || !pass.ins.iter().zip(&inner[1..]).all(direct) {
+            return None;
+        }
+        let last = walk.shape().len() - 1;
+        let panel = (GRAIN / columns.max(1)).clamp(1, rows.max(1));
+        let outer = walk.without(&[last - 1, last]);
+        // Long rows are cut by the other way.
+        (columns <= GRAIN).then(|| Planes { pass, walk, outer, rows, columns, panel, panels: rows.div_ceil(panel) })
+    }
+    fn tasks(&self) -> usize {
+        self.outer.numel() * self.panels
+    }
+    fn run(&self, task: usize) {
+        let (plane, first) = (task / self.panels, task % self.panels * self.panel);
+        let dim = self.walk.shape().len() - 2;
+        self.outer.run(plane..plane + 1, &mut |at, _, _| {
+            let row = |k: usize, x: &Operand| {
+                let step = self.walk.step(dim, k);
+                (x.place(at[k] + first as isize * step), step * x.size as isize)
+            };
+            let mut runs = [Run::NONE; INPUTS];
+            for (i, x) in self.pass.ins.iter().enumerate() {
+                let (at, next) = row(i + 1, x);
+                runs[i] = Run { at, fixed: self.walk.inner()[i + 1] == 0, next };
+            }
+            let (at, next) = row(0, &self.pass.to);
+            let to = Rows { at, len: self.columns, count: self.panel.min(self.rows - first), next };
+            (self.pass.block.run)(&runs[..self.pass.ins.len()], to);
+        });
+    }
+}
+
 /// Room for the operands that are not used where they lie.
 pub(super) type Buffers = [MaybeUninit<Buffer>; INPUTS + 2];
 
@@ -139,7 +232,7 @@ impl Pass<'_> {
     /// # Safety
     /// As `drive`.
     pub unsafe fn row(&self, ins: &[(*const u8, isize)], to: (*mut u8, isize), n: usize, buffers: &mut Buffers) {
-        let mut runs = [Run { at: std::ptr::null(), fixed: false }; INPUTS];
+        let mut runs = [Run::NONE; INPUTS];
         let direct_out = to.1 == 1 && self.to.same && !self.in_place;
         let mut all = direct_out;
         for (i, (x, &(at, step))) in self.ins.iter().zip(ins).enumerate() {
@@ -152,14 +245,14 @@ impl Pass<'_> {
                     unsafe { (x.convert)(at, buffer, 1) };
                     buffer
                 };
-                runs[i] = Run { at: value, fixed: true };
+                runs[i] = Run { at: value, fixed: true, next: 0 };
             } else {
-                runs[i] = Run { at, fixed: false };
+                runs[i] = Run { at, ..Run::NONE };
                 all &= step == 1 && x.same;
             }
         }
         if all {
-            (self.block.run)(&runs[..ins.len()], to.0, n);
+            (self.block.run)(&runs[..ins.len()], Rows::one(to.0, n));
             return;
         }
         let [places @ .., gather] = buffers;
@@ -196,11 +289,11 @@ impl Pass<'_> {
             }
             let to_here = to.0.wrapping_offset(done as isize * to.1 * self.to.size as isize);
             if direct_out {
-                (self.block.run)(&runs[..ins.len()], to_here, m);
+                (self.block.run)(&runs[..ins.len()], Rows::one(to_here, m));
                 continue;
             }
             let buffer = places[INPUTS].as_mut_ptr().cast::<u8>();
-            (self.block.run)(&runs[..ins.len()], buffer, m);
+            (self.block.run)(&runs[..ins.len()], Rows::one(buffer, m));
             // SAFETY: the block wrote `m` elements, and as many are in the output.
             unsafe {
                 match (to.1, self.to.same) {

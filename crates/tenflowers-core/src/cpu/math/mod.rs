@@ -15,11 +15,14 @@ macro_rules! functions {
     ($($(#[doc = $doc:literal])+ $file:ident $name:ident ($($y:ident)?);)*) => {
         /// A type that the functions are written for.
         pub trait Real: num_traits::Float {
+            /// Up to where `sin` and `cos` are exact.
+            const SIN_LIMIT: Self;
             /// The product `a * b` as a rounded number and what the rounding left.
             fn exact_product(self, other: Self, lanes: Lanes) -> (Self, Self);
             $(fn $name(self, $($y: Self,)? lanes: Lanes) -> Self;)*
         }
         impl Real for f32 {
+            const SIN_LIMIT: f32 = single::trig::LIMIT;
             #[inline(always)]
             fn exact_product(self, other: f32, lanes: Lanes) -> (f32, f32) {
                 single::exact_product(lanes, self, other)
@@ -32,6 +35,7 @@ macro_rules! functions {
             )*
         }
         impl Real for f64 {
+            const SIN_LIMIT: f64 = double::trig::LIMIT;
             #[inline(always)]
             fn exact_product(self, other: f64, lanes: Lanes) -> (f64, f64) {
                 double::exact_product(lanes, self, other)
@@ -61,6 +65,12 @@ functions! {
     log ln();
     /// `ln(1 + x)`, exact near 0.
     log ln_1p();
+    /// `x` to the power of `y`.
+    pow pow(y);
+    /// The sine of up to `Real::SIN_LIMIT` in size.
+    trig sin();
+    /// The cosine of up to `Real::SIN_LIMIT` in size.
+    trig cos();
     /// The hyperbolic tangent.
     logistic tanh();
     /// `1 / (1 + exp(-x))`.

@@ -17,20 +17,26 @@ fn ulps(found: f32, true_value: f64) -> f64 {
 }
 
 /// A sample of all f32, and those where something special is asked of a function.
-fn sweep() -> Vec<f32> {
+fn sweep(step: u32) -> Vec<f32> {
     let special =
         [0.0, 1.0, 0.5, f32::MIN_POSITIVE, f32::MAX, f32::INFINITY, f32::NAN, f32::from_bits(1), f32::EPSILON];
     let signed = special.into_iter().flat_map(|x| [x, -x]);
     // A NaN may hold any bits.
     let nans = [f32::from_bits(0x7fc0_01ff), f32::from_bits(0xffff_ffff), f32::from_bits(0x7f80_0123)];
-    (0..=u32::MAX / STEP).map(|i| f32::from_bits(i * STEP)).chain(signed).chain(nans).collect()
+    (0..=u32::MAX / step).map(|i| f32::from_bits(i * step)).chain(signed).chain(nans).collect()
 }
 /// Of the bit patterns every so many'th is tested.
 const STEP: u32 = if cfg!(debug_assertions) { 4999 } else { 97 };
 
-fn check(name: &str, f: impl Fn(Lanes, f32) -> f32, reference: impl Fn(f64) -> f64, off: impl Fn(f32, f64) -> bool) {
+fn check(
+    name: &str,
+    step: u32,
+    f: impl Fn(Lanes, f32) -> f32,
+    reference: impl Fn(f64) -> f64,
+    off: impl Fn(f32, f64) -> bool,
+) {
     each_isa(|isa| {
-        let all = sweep();
+        let all = sweep(step);
         let mut out = vec![0.0; all.len()];
         vectorize(
             #[inline(always)]
@@ -59,7 +65,7 @@ macro_rules! within {
     ($($test:ident: $most:literal ulps, $f:ident is $reference:expr;)*) => {$(
         #[test]
         fn $test() {
-            check(stringify!($f), #[inline(always)] |lanes, x| lanes.$f(x), $reference, |y, r| {
+            check(stringify!($f), STEP, #[inline(always)] |lanes, x| lanes.$f(x), $reference, |y, r| {
                 ulps(y, r) > $most || r == 0.0 && y.is_sign_negative() != r.is_sign_negative()
             });
         }
@@ -76,6 +82,144 @@ within! {
     silu_is_within_three_ulps: 3.0 ulps, silu is |x: f64| x / (1.0 + (-x).exp());
 }
 
+#[test]
+fn sin_and_cos_are_within_two_ulps() {
+    let far = |x: f32| x.abs() > <f32 as Real>::SIN_LIMIT;
+    let off = |y: f32, r: f64| ulps(y, r) > 2.0;
+    check(
+        "sin",
+        STEP,
+        #[inline(always)]
+        |lanes, x| if far(x) { x.sin() } else { lanes.sin(x) },
+        f64::sin,
+        off,
+    );
+    check(
+        "cos",
+        STEP,
+        #[inline(always)]
+        |lanes, x| if far(x) { x.cos() } else { lanes.cos(x) },
+        f64::cos,
+        off,
+    );
+}
+
+#[test]
+fn pow_is_within_four_ulps() {
+    let exponents =
+        [0.0, 1.0, 2.0, 3.0, 0.5, 1.7, -0.3, 16.5, 1e-3, 8_388_609.0, 1e30, f32::INFINITY, f32::NAN, f32::from_bits(1)];
+    for y in exponents.into_iter().flat_map(|y| [y, -y]) {
+        check(
+            "pow",
+            23 * STEP,
+            #[inline(always)]
+            |lanes, x| lanes.pow(x, y),
+            |x| x.powf(y.into()),
+            |p, r| ulps(p, r) > 4.0 || r == 0.0 && p.is_sign_negative() != r.is_sign_negative(),
+        );
+    }
+}
+
+/// Of f64 against the library, in units in the last place.
+fn check_double(
+    name: &str,
+    most: f64,
+    f: impl Fn(Lanes, f64) -> f64,
+    reference: impl Fn(f64) -> f64,
+    range: std::ops::Range<f64>,
+) {
+    each_isa(|isa| {
+        let special = [
+            0.0,
+            -0.0,
+            1.0,
+            -1.0,
+            f64::MIN_POSITIVE,
+            1e-310,
+            1e-30,
+            -1e-30,
+            1e300,
+            -1e300,
+            f64::INFINITY,
+            f64::NEG_INFINITY,
+            f64::NAN,
+        ];
+        let even = (0..200_000).map(|i| range.start + (range.end - range.start) * f64::from(i) / 2e5);
+        let small = (-900..300).map(|i| 1.37f64.powi(i));
+        let all: Vec<f64> = even.chain(small.clone()).chain(small.map(|x| -x)).chain(special).collect();
+        let mut out = vec![0.0; all.len()];
+        vectorize(
+            #[inline(always)]
+            |lanes| out.iter_mut().zip(&all).for_each(|(y, &x)| *y = f(lanes, x)),
+        );
+        let (mut worst, mut at) = (0.0, 0.0);
+        for (&x, &y) in all.iter().zip(&out) {
+            let r = reference(x);
+            if y == r || y.is_nan() && r.is_nan() {
+                continue;
+            }
+            // The references lose digits where numbers are not normal.
+            let step = (r.abs().next_up() - r.abs()).max(1e-320);
+            let u = if y.is_finite() && r.is_finite() { (y - r).abs() / step } else { f64::INFINITY };
+            if u > worst {
+                (worst, at) = (u, x);
+            }
+        }
+        println!("{name} {isa:?}: {worst:.3} at {at:e}");
+        assert!(worst <= most, "{name} {isa:?}: {worst} at {at:e}: {} not {}", f(Lanes::baseline(), at), reference(at));
+    });
+}
+
+macro_rules! double {
+    ($($f:ident $most:literal ($range:expr) $reference:expr;)*) => {
+        #[test]
+        fn double_precision_is_within_a_few_ulps() {
+            $(check_double(stringify!($f), $most, #[inline(always)] |lanes, x| lanes.$f(x), $reference, $range);)*
+        }
+    };
+}
+double! {
+    exp 2.0 (-750.0..710.0) f64::exp;
+    exp_m1 3.0 (-3.0..3.0) f64::exp_m1;
+    ln 2.0 (0.0..3.0) f64::ln;
+    ln_1p 2.0 (-1.0..3.0) f64::ln_1p;
+    tanh 4.0 (-4.0..4.0) f64::tanh;
+    sigmoid 4.0 (-40.0..40.0) |x: f64| if x < 0.0 { x.exp() / (1.0 + x.exp()) } else { 1.0 / (1.0 + (-x).exp()) };
+    silu 5.0 (-40.0..40.0) |x: f64| if x < 0.0 { x * (x.exp() / (1.0 + x.exp())) } else { x / (1.0 + (-x).exp()) };
+    erf 3.0 (-4.0..4.0) libm::erf;
+}
+
+#[test]
+fn double_precision_gelu_is_near() {
+    // Further out the argument of the reference is not exact enough.
+    let near = |x: f64| x > -6.0;
+    let normal = |x: f64| x * 0.5 * libm::erfc(-x * std::f64::consts::FRAC_1_SQRT_2);
+    let f = |lanes: Lanes, x: f64| if near(x) { lanes.gelu(x) } else { 0.0 };
+    check_double("gelu", 32.0, f, |x| if near(x) { normal(x) } else { 0.0 }, -6.0..6.0);
+}
+
+#[test]
+fn double_precision_sin_and_cos_are_within_two_ulps() {
+    let far = |x: f64| x.is_nan() || x.abs() > <f64 as Real>::SIN_LIMIT;
+    let range = -100.0..100.0;
+    check_double(
+        "sin",
+        2.0,
+        #[inline(always)]
+        |lanes, x| if far(x) { x.sin() } else { lanes.sin(x) },
+        f64::sin,
+        range.clone(),
+    );
+    check_double(
+        "cos",
+        2.0,
+        #[inline(always)]
+        |lanes, x| if far(x) { x.cos() } else { lanes.cos(x) },
+        f64::cos,
+        range,
+    );
+}
+
 /// 4 units in the last place, or 3e-8 where the value is below 1e-6.
 fn off_gelu(y: f32, r: f64) -> bool {
     ulps(y, r) > 4.0 && !(r.abs() <= 1e-6 && (f64::from(y) - r).abs() <= 3e-8)
@@ -86,6 +230,7 @@ fn gelu_is_within_four_ulps() {
     let normal = |x: f64| x * 0.5 * libm::erfc(-x * std::f64::consts::FRAC_1_SQRT_2);
     check(
         "gelu",
+        STEP,
         #[inline(always)]
         |lanes, x| lanes.gelu(x),
         normal,
@@ -98,6 +243,7 @@ fn gelu_by_tanh_is_within_four_ulps() {
     let curve = |x: f64| x / (1.0 + (-2.0 * GELU_SCALE * (x + GELU_CUBE * x * x * x)).exp());
     check(
         "gelu_tanh",
+        STEP,
         #[inline(always)]
         |lanes, x| lanes.gelu_tanh(x),
         curve,

@@ -1,10 +1,12 @@
-//! The functions of f64.
+//! The functions of f64, within a few units in the last place.
 use super::Lanes;
 
 pub mod erf;
 pub mod exp;
 pub mod log;
 pub mod logistic;
+pub mod pow;
+pub mod trig;
 
 #[inline(always)]
 pub fn exact_product(lanes: Lanes, a: f64, b: f64) -> (f64, f64) {

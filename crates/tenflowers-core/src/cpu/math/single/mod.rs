@@ -5,6 +5,8 @@ pub mod erf;
 pub mod exp;
 pub mod log;
 pub mod logistic;
+pub mod pow;
+pub mod trig;
 
 #[inline(always)]
 pub fn exact_product(lanes: Lanes, a: f32, b: f32) -> (f32, f32) {
