@@ -162,3 +162,50 @@ pub fn prefetch<T>(x: &[T], at: usize, n: usize) {
     #[cfg(not(target_arch = "x86_64"))]
     let _ = (x, at, n);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cpu::simd::{tests::each_isa, vectorize};
+
+    fn values(n: usize) -> Vec<f32> {
+        (0..n).map(|i| ((i * 7919) % 10007) as f32 / 5000.0 - 0.5).collect()
+    }
+
+    #[test]
+    fn sums_are_as_exact_as_their_type_allows() {
+        each_isa(|isa| {
+            for n in [0, 1, 15, 16, 63, 64, 65, 1000, 4096, 4097, 70_000] {
+                let x = values(n);
+                let exact: f64 = x.iter().map(|&x| f64::from(x)).sum();
+                let found = vectorize(
+                    #[inline(always)]
+                    |_| sum_of(&x, |x| x),
+                );
+                let size = exact.abs().max((n as f64).sqrt());
+                assert!((found - exact).abs() <= 2e-7 * size, "{isa:?} {n}: {found} {exact}");
+                let found = vectorize(
+                    #[inline(always)]
+                    |_| top(&x),
+                );
+                assert_eq!(found, x.iter().copied().fold(f32::NEG_INFINITY, f32::max), "{isa:?} {n}");
+            }
+        });
+    }
+
+    #[test]
+    fn moments_far_from_zero() {
+        each_isa(|isa| {
+            let x: Vec<f32> = values(10_000).iter().map(|x| x + 1000.0).collect();
+            let mean = x.iter().map(|&x| f64::from(x)).sum::<f64>() / 1e4;
+            let squares: f64 = x.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum();
+            let found = vectorize(
+                #[inline(always)]
+                |lanes| Moments::of(lanes, &x),
+            );
+            assert_eq!(found.count, 1e4);
+            assert!((found.mean - mean).abs() < 1e-4, "{isa:?}: {} {mean}", found.mean);
+            assert!((found.squares / squares - 1.0).abs() < 1e-5, "{isa:?}: {} {squares}", found.squares);
+        });
+    }
+}

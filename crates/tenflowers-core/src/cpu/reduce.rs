@@ -15,6 +15,8 @@ use std::ops::Range;
 
 /// Outputs that are accumulated side by side where they lie side by side.
 const COLUMNS: usize = 512;
+/// Rows whose results are handed over together.
+const ROWS: usize = 32;
 /// Elements that one accumulator of a column sees before it is merged into the next level's, and results of a level that
 /// come together in one of the next.
 const STEPS: usize = 64;
@@ -156,18 +158,45 @@ impl<A: Copy + Send + Sync, S, M: Fn(A, A) -> A + Copy + Sync> Fold<A, S, M> {
                 }
                 return;
             }
-            for i in 0..n as isize {
-                let p = p.wrapping_offset(at[0] + i * step[0]);
-                let a = if runs {
-                    // SAFETY: the walks stay within the view.
-                    self.slice(unsafe { std::slice::from_raw_parts(p.wrapping_add(elements.start), elements.len()) })
+            for first in (0..n).step_by(ROWS) {
+                let mut found = [self.start; ROWS];
+                let found = &mut found[..ROWS.min(n - first)];
+                let row = |i: usize| p.wrapping_offset(at[0] + (first + i) as isize * step[0]);
+                if runs {
+                    self.rows(&row, elements.clone(), found);
                 } else {
-                    self.row(p, plan, elements.clone())
-                };
-                write(number, &[a]);
-                number += 1;
+                    for (i, a) in found.iter_mut().enumerate() {
+                        *a = self.row(row(i), plan, elements.clone());
+                    }
+                }
+                write(number, found);
+                number += found.len();
             }
         });
+    }
+
+    /// Elements of rows, each in one run.
+    fn rows<T: Element>(&self, row: &dyn Fn(usize) -> *const T, elements: Range<usize>, found: &mut [A])
+    where
+        S: Fn(A, T) -> A + Copy + Sync,
+    {
+        macro_rules! all {
+            () => {
+                for (i, a) in found.iter_mut().enumerate() {
+                    // SAFETY: the walks stay within the view.
+                    let x = unsafe { std::slice::from_raw_parts(row(i).wrapping_add(elements.start), elements.len()) };
+                    *a = accumulate::fold(x, self.start, self.step, self.merge);
+                }
+            };
+        }
+        if const { map::wide::<T>() } {
+            vectorize(
+                #[inline(always)]
+                |_| all!(),
+            );
+        } else {
+            all!();
+        }
     }
 
     /// Elements of columns side by side, a level for every `STEPS` results of the level below.

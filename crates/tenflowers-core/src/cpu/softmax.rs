@@ -283,3 +283,38 @@ impl Softmax {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cpu::simd::tests::each_isa;
+
+    #[test]
+    fn powers_are_off_by_little_more_than_their_argument() {
+        each_isa(|isa| {
+            let x: Vec<f32> = (0..870_000).map(|i| i as f32 * -1e-4).collect();
+            let mut y = vec![0.0; x.len()];
+            vectorize(
+                #[inline(always)]
+                |lanes| {
+                    for (y, &x) in y.iter_mut().zip(&x) {
+                        *y = Share::power(x, lanes);
+                    }
+                },
+            );
+            // Where products and sums are rounded apart, the error grows with the argument.
+            let error =
+                |(&x, &y): (&f32, &f32)| (f64::from(y) / f64::from(x).exp() - 1.0).abs() / (4.0 + f64::from(x.abs()));
+            let worst = x.iter().zip(&y).map(error).fold(0.0, f64::max);
+            assert!(worst < 8e-8, "{isa:?}: {worst}");
+            let odd = |x: f32| {
+                vectorize(
+                    #[inline(always)]
+                    |lanes| f32::power(x, lanes),
+                )
+            };
+            assert_eq!((odd(f32::NEG_INFINITY), odd(-1e30), odd(0.0)), (0.0, 0.0, 1.0), "{isa:?}");
+            assert!(odd(f32::NAN).is_nan(), "{isa:?}");
+        });
+    }
+}

@@ -359,3 +359,33 @@ fn by_digits<E: Entry>(entries: &mut [E], other: &mut [E]) -> bool {
     }
     swapped
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cpu::simd::tests::each_isa;
+
+    #[test]
+    fn every_way_gives_the_same_order() {
+        each_isa(|isa| {
+            for n in [1, 5, 191, 192, 1000] {
+                let x: Vec<f32> =
+                    (0..n).map(|i| if i % 97 == 96 { f32::NAN } else { ((i * 7919) % 61) as f32 - 30.0 }).collect();
+                for descending in [false, true] {
+                    let mut want: Vec<usize> = (0..n).collect();
+                    want.sort_by_key(|&i| if descending { u64::MAX - x[i].key() } else { x[i].key() });
+                    for k in [1, 3, 16, 40, n] {
+                        for which in [Which::All, Which::First(k.min(n), true), Which::Number(k.min(n) - 1)] {
+                            let ranked = Ranked { n, inner: 1, descending, which };
+                            let (mut values, mut places) = (vec![0.0; ranked.kept()], vec![0; ranked.kept()]);
+                            ranked.run(&x, &mut values, &mut places).unwrap();
+                            let first = if let Which::Number(k) = which { k } else { 0 };
+                            let want: Vec<i64> = want[first..first + ranked.kept()].iter().map(|&i| i as i64).collect();
+                            assert_eq!(places, want, "{isa:?} {n} {which:?} {descending}");
+                        }
+                    }
+                }
+            }
+        });
+    }
+}

@@ -16,6 +16,18 @@ pub struct Rows {
     pub eps: f64,
 }
 
+/// Rows whose sums for parameters are added before they go on in double precision.
+const FEW: usize = 32;
+
+/// Adds what has come together to the sums, and begins anew.
+#[inline(always)]
+fn flush<T: Summed>(few: &mut [T], sums: &mut [f64]) {
+    for (few, sum) in few.iter_mut().zip(sums) {
+        *sum += (*few).into();
+        *few = T::zero();
+    }
+}
+
 impl Rows {
     /// The parameters of all groups.
     pub fn parameters(&self) -> usize {
@@ -146,10 +158,15 @@ impl Rows {
                 let sums = if wanted { parts.part(b * 2 * p..(b + 1) * 2 * p) } else { &mut [] };
                 (input.part(range.start * n..range.end * n), sums)
             };
+            // Rows are added in their own precision, a few at a time.
+            let mut few = vec![T::zero(); if wanted && self.inner == 1 { 2 * p } else { 0 }];
             vectorize(
                 #[inline(always)]
                 |_| {
                     for (i, r) in range.enumerate() {
+                        if i > 0 && i % FEW == 0 {
+                            flush(&mut few, sums);
+                        }
                         let at = r * n..(r + 1) * n;
                         prefetch(x, at.end, n);
                         prefetch(g, at.end, n);
@@ -158,12 +175,12 @@ impl Rows {
                         if self.inner == 1 {
                             self.row_back(g, x, means[r], scales[r], weight.map(|w| &w[first..first + n]), dx);
                             if wanted {
-                                let (dw, db) = sums.split_at_mut(p);
-                                for ((s, &g), &x) in dw[first..first + n].iter_mut().zip(g).zip(x) {
-                                    *s += (g * ((x - means[r]) * scales[r])).into();
-                                }
-                                for (s, &g) in db[first..first + n].iter_mut().zip(g) {
-                                    *s += g.into();
+                                let (dw, db) = few.split_at_mut(p);
+                                let (mean, scale) = (means[r], scales[r]);
+                                let (dw, db) = (&mut dw[first..first + n], &mut db[first..first + n]);
+                                for (((w, b), &g), &x) in dw.iter_mut().zip(db).zip(g).zip(x) {
+                                    *w = *w + g * ((x - mean) * scale);
+                                    *b = *b + g;
                                 }
                             }
                         } else {
@@ -183,6 +200,7 @@ impl Rows {
                             );
                         }
                     }
+                    flush(&mut few, sums);
                 },
             );
         })?;
