@@ -72,6 +72,21 @@ def test_gradients_of_large_sizes(causal: bool) -> None:
         np.testing.assert_allclose(array(a), array(b), rtol=1e-9, atol=1e-11)
 
 
+def test_gradients_that_nobody_wants_are_left_out() -> None:
+    given = [values(1, 140, 8), values(1, 150, 8), values(1, 150, 8)]
+    weight = tensor(values(1, 140, 8))
+    every = [tensor(x).requires_grad_() for x in given]
+    whole = tf.autograd.grad(F.scaled_dot_product_attention(*every), every, weight)
+    for wanted in range(1, 8):
+        some = [tensor(x).requires_grad_(bool(wanted >> i & 1)) for i, x in enumerate(given)]
+        F.scaled_dot_product_attention(*some).backward(weight)
+        for i, x in enumerate(some):
+            if x.requires_grad:
+                np.testing.assert_array_equal(array(x.grad), array(whole[i]))
+            else:
+                assert x.grad is None
+
+
 def test_not_a_number_comes_through() -> None:
     q, k, v = (values(1, 2, 3) for _ in range(3))
     q[0, 1, 0] = np.nan

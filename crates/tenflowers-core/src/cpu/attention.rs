@@ -13,7 +13,7 @@ use crate::cpu::gemm::tile::{Geometry, Operand, Sweep};
 use crate::cpu::math::Real;
 use crate::cpu::simd::{self, Isa};
 
-pub(crate) use backward::Backward;
+pub(crate) use backward::{Backward, Wanted};
 pub(crate) use forward::Forward;
 
 /// Rows of a block of scores.

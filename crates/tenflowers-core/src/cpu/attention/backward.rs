@@ -22,16 +22,19 @@ pub(crate) struct Backward<'a, T> {
     pub query_grad: HeadsMut<T>,
     pub key_grad: HeadsMut<T>,
     pub value_grad: HeadsMut<T>,
+    /// Which of the three are asked for; the others are left alone.
+    pub wanted: Wanted,
 }
 
 // SAFETY: threads read the inputs and write different rows.
 unsafe impl<T: Send + Sync> Sync for Backward<'_, T> {}
 
-/// What a task computes.
-#[derive(Clone, Copy)]
-struct Wanted {
-    query: bool,
-    key_and_value: bool,
+/// Whose gradients are computed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted {
+    pub query: bool,
+    pub key: bool,
+    pub value: bool,
 }
 
 impl<T: Score> Backward<'_, T> {
@@ -54,16 +57,24 @@ impl<T: Score> Backward<'_, T> {
         // One task a head computes five products. Where there are too few heads for the threads, queries and keys are done
         // apart, in seven: a sum meets its terms in the same order either way.
         let (threads, blocks, groups) = (pool::num_threads(), s.keys.div_ceil(KEYS), s.rows.div_ceil(GROUP));
-        let whole = Wanted { query: true, key_and_value: true };
-        if 5 * s.heads.div_ceil(threads) <= (7 * s.heads).div_ceil(threads) || blocks * groups <= 1 {
-            return self.tasks(along, 1, 5 * s.work() / 2, |_| (0..s.keys, 0..s.rows, whole));
+        let (query, others) = (self.wanted.query, self.wanted.key || self.wanted.value);
+        let balanced = 5 * s.heads.div_ceil(threads) <= (7 * s.heads).div_ceil(threads);
+        if query && others && balanced || blocks * groups <= 1 {
+            return self.tasks(along, 1, 5 * s.work() / 2, |_| (0..s.keys, 0..s.rows, self.wanted));
         }
-        let keys = Wanted { query: false, ..whole };
-        self.tasks(along, blocks, 2 * s.work() / blocks, |b| (b * KEYS..s.keys.min((b + 1) * KEYS), 0..s.rows, keys))?;
-        let rows = Wanted { key_and_value: false, ..whole };
-        self.tasks(along, groups, 3 * s.work() / 2 / groups, |g| {
-            (0..s.keys, g * GROUP..s.rows.min((g + 1) * GROUP), rows)
-        })
+        if others {
+            let wanted = Wanted { query: false, ..self.wanted };
+            self.tasks(along, blocks, 2 * s.work() / blocks, |b| {
+                (b * KEYS..s.keys.min((b + 1) * KEYS), 0..s.rows, wanted)
+            })?;
+        }
+        if query {
+            let wanted = Wanted { key: false, value: false, ..self.wanted };
+            self.tasks(along, groups, 3 * s.work() / 2 / groups, |g| {
+                (0..s.keys, g * GROUP..s.rows.min((g + 1) * GROUP), wanted)
+            })?;
+        }
+        Ok(())
     }
 
     /// For each row the sum of `grad * out`.
@@ -156,8 +167,10 @@ impl<T: Score> Backward<'_, T> {
             }
             for j in keys.clone().step_by(KEYS) {
                 let n = KEYS.min(keys.end - j);
-                if wanted.key_and_value {
+                if wanted.key {
                     (j..j + n).for_each(|j| zero(self.key_grad.row(head, j), s.size));
+                }
+                if wanted.value {
                     (j..j + n).for_each(|j| zero(self.value_grad.row(head, j), s.value_size));
                 }
                 if s.seen(rows.end, j, n) == 0 {
@@ -183,9 +196,11 @@ impl<T: Score> Backward<'_, T> {
                     self.slopes(&block, along, (shares, slopes));
                     let mat = |ptr: *mut T, row, col| Mat { ptr: ptr.cast_const(), row, col };
                     let wide = KEYS as isize;
-                    if wanted.key_and_value {
+                    if wanted.value {
                         let to = (self.value_grad.row(head, j), self.value_grad.row);
                         machine.product([n, s.value_size, m], mat(shares, 1, wide), operand(grad), to, true);
+                    }
+                    if wanted.key {
                         let to = (self.key_grad.row(head, j), self.key_grad.row);
                         machine.product([n, s.size, m], mat(slopes, 1, wide), operand(query), to, true);
                     }

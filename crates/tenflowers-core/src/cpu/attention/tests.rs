@@ -83,6 +83,7 @@ fn found<T: Score>(s: &Attention, inputs: [&[T]; 4]) -> [Vec<T>; 4] {
         query_grad: heads_mut(&mut dq, s.heads, s.rows, s.size),
         key_grad: heads_mut(&mut dk, s.heads, s.keys, s.size),
         value_grad: heads_mut(&mut dv, s.heads, s.keys, s.value_size),
+        wanted: Wanted { query: true, key: true, value: true },
     };
     // SAFETY: as above.
     unsafe { backward.run().unwrap() };

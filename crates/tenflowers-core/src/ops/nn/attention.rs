@@ -1,5 +1,5 @@
 //! Attention: averages of values by how queries and keys agree (Vaswani et al., 2017).
-use crate::cpu::attention::{Attention, Backward, Forward, Heads, HeadsMut, Mask, Score};
+use crate::cpu::attention::{Attention, Backward, Forward, Heads, HeadsMut, Mask, Score, Wanted};
 use crate::cpu::walk::Walk;
 use crate::cpu::{View, ViewMut};
 use crate::dtype::DType;
@@ -27,9 +27,13 @@ struct Attend {
     rows_at: [usize; 3],
 }
 
-/// The way back: `[query, key, value, grad, out, log_sums]`, and perhaps a mask, to the first three's gradients.
+/// The way back: `[query, key, value, grad, out, log_sums]`, and perhaps a mask, to the first three's gradients, where
+/// those are asked for; the others have no elements.
 #[derive(Debug, Clone)]
-struct AttendBack(Attend);
+struct AttendBack(Attend, [bool; 3]);
+
+/// The shape of a gradient that nobody wants.
+const NOT_ASKED_FOR: [usize; 1] = [0];
 
 /// The shape of a result `[.., rows, size]` in which the rows stand after `at` of the leading dimensions.
 fn turned(batch: &[usize], [rows, size]: [usize; 2], at: usize) -> Shape {
@@ -63,6 +67,9 @@ fn heads<T: Element>(v: &View) -> Heads<T> {
 
 /// A new result whose rows stand after `at` of the leading dimensions.
 fn heads_mut<T>(ptr: *mut T, shape: &[usize], at: usize) -> HeadsMut<T> {
+    if shape == NOT_ASKED_FOR {
+        return HeadsMut { ptr, offsets: vec![], row: 0 };
+    }
     let strides = contiguous_strides(shape);
     let last = shape.len() - 1;
     let others = |of: &mut dyn Iterator<Item = usize>| of.filter(|&d| d != at && d != last).collect::<Shape>();
@@ -118,7 +125,7 @@ impl Attend {
             })
         })
     }
-    fn backward<T: Score>(&self, inputs: &[View], outs: &mut [ViewMut]) -> Result<()> {
+    fn backward<T: Score>(&self, [query, key, value]: [bool; 3], inputs: &[View], outs: &mut [ViewMut]) -> Result<()> {
         let [dq, dk, dv] = outs else { unreachable!("three outputs") };
         let [q, k, v, grad, out, log_sums] = inputs.first_chunk().expect("six inputs");
         let shapes = [&dq, &dk, &dv].map(|d| d.layout.shape.clone());
@@ -145,6 +152,7 @@ impl Attend {
                                                 query_grad: heads_mut(dq, &shapes[0], self.rows_at[0]),
                                                 key_grad: heads_mut(dk, &shapes[1], self.rows_at[1]),
                                                 value_grad: heads_mut(dv, &shapes[2], self.rows_at[2]),
+                                                wanted: Wanted { query, key, value },
                                             };
                                             // SAFETY: as in the forward pass.
                                             unsafe { backward.run() }
@@ -195,12 +203,14 @@ impl Op for Attend {
         // What comes out again is the inputs' own, so no gradient goes through it.
         let (out, log_sums) = (back.output(0)?.detach(), back.output(1)?.detach());
         let (g, out) = (straight(back.grad()?, self.rows_at[0])?, straight(&out, self.rows_at[0])?);
-        let op = AttendBack(self.clone());
+        let wanted = [0, 1, 2].map(|i| back.needs(i));
+        let op = AttendBack(self.clone(), wanted);
         let grads = match back.input(3) {
             Ok(mask) => apply_all(&op, &[q, k, v, &g, &out, &log_sums, mask])?,
             Err(_) => apply_all(&op, &[q, k, v, &g, &out, &log_sums])?,
         };
-        let grads = grads.iter().zip(self.rows_at).map(|(g, at)| straight(g, at).map(Some));
+        let grads = grads.iter().zip(self.rows_at).zip(wanted);
+        let grads = grads.map(|((g, at), wanted)| wanted.then(|| straight(g, at)).transpose());
         grads.chain([Ok(None)]).collect()
     }
     fn cost(&self, inputs: &[&Tensor]) -> usize {
@@ -215,6 +225,9 @@ impl Op for AttendBack {
     fn infer(&self, inputs: &[&Tensor]) -> Result<Meta> {
         let of = |i: usize| {
             let (shape, dtype) = inputs[i].meta();
+            if !self.1[i] {
+                return (Shape::from(&NOT_ASKED_FOR[..]), dtype);
+            }
             let batch = shape.len() - 2;
             (turned(&shape[..batch], [shape[batch], shape[batch + 1]], self.0.rows_at[i]), dtype)
         };
@@ -222,8 +235,8 @@ impl Op for AttendBack {
     }
     fn cpu(&self, inputs: &[View], outs: &mut [ViewMut]) -> Result<()> {
         match inputs[0].dtype {
-            DType::F64 => self.0.backward::<f64>(inputs, outs),
-            _ => self.0.backward::<f32>(inputs, outs),
+            DType::F64 => self.0.backward::<f64>(self.1, inputs, outs),
+            _ => self.0.backward::<f32>(self.1, inputs, outs),
         }
     }
     fn keep(&self, needs: &[bool]) -> Keep {
