@@ -85,6 +85,7 @@ pub(crate) unsafe fn tile<V: Lanes, const R: usize, const N: usize, const PART: 
 /// # Safety
 /// The instruction set of `V`; C writable for the lanes, and initialised if it is added to.
 #[inline(always)]
+#[expect(clippy::needless_range_loop, reason = "an iterator over an array of registers puts it into memory")]
 pub(crate) unsafe fn store<V: Lanes, const R: usize, const N: usize, const PART: bool>(
     acc: [[V; N]; R],
     (c, ldc): (*mut V::Elem, usize),
@@ -93,8 +94,9 @@ pub(crate) unsafe fn store<V: Lanes, const R: usize, const N: usize, const PART:
 ) {
     // SAFETY: the caller's word.
     unsafe {
-        for (i, row) in acc.into_iter().enumerate() {
-            for (v, mut x) in row.into_iter().enumerate() {
+        for i in 0..R {
+            for v in 0..N {
+                let mut x = acc[i][v];
                 let c = c.add(i * ldc + v * V::LANES);
                 if PART && v + 1 == N {
                     if accumulate {
