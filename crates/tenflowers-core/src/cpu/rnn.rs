@@ -1,7 +1,8 @@
 //! Recurrent layers: one direction of one layer over a whole sequence, and the way back through time.
 //!
-//! The products with the inputs of all steps are one product. Then each step multiplies the last hidden state by weights
-//! that were packed once, and runs the cell on the units just computed, both cut by units among the threads.
+//! Each step multiplies its inputs and the last hidden state by weights that were packed once, and runs the cell on the
+//! units just computed, both cut by units among the threads. The way back has one product a step, and then one for each
+//! weight over all steps.
 
 mod backward;
 mod cells;
@@ -18,6 +19,9 @@ use std::ops::Range;
 
 /// Floating point operations of one chunk of a step.
 const GRAIN: usize = 1 << 20;
+
+/// Below so many sequences the inputs of all steps are multiplied at once.
+const AT_ONCE: usize = 8;
 
 /// What happens to the hidden state at each step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -163,24 +167,38 @@ impl Layer<'_> {
     ///
     /// # Errors
     /// `OutOfMemory`, `Interrupted`.
-    pub(crate) fn forward<T: Unit>(&self, x: &[T], w: &Weights<T>, start: States<T>, to: Outputs<T>) -> Result<()> {
+    pub(crate) fn forward<'a, T: Unit>(
+        &self,
+        x: &[T],
+        w: &Weights<'a, T>,
+        start: States<T>,
+        to: Outputs<T>,
+    ) -> Result<()> {
         let (cell, h, pitch) = (self.cell, self.hidden, self.pitch());
         self.check(x, w, start.h, start.c);
         assert_eq!(to.gates.len(), self.rows() * pitch);
         assert_eq!(to.out.len(), self.rows() * h);
         assert_eq!((to.h.len(), to.c.len()), (start.h.len(), start.c.len()));
         assert!(cell != Cell::Lstm || to.cells.len() == to.out.len());
-        for (from, block) in cell.segments() {
-            let weight = Mat { ptr: w.ih[from.start * h * self.input..].as_ptr(), row: 1, col: self.input as isize };
-            let input = Mat { ptr: x.as_ptr(), row: self.input as isize, col: 1 };
-            let dims = [self.rows(), from.len() * h, self.input];
-            // SAFETY: sizes were compared above; the gates hold all columns of each row.
-            unsafe { gemm(dims, input, weight, to.gates.as_mut_ptr().wrapping_add(block * h), pitch, false)? };
+        // With many sequences a step multiplies its own inputs, while its gates are in the cache. The rows of a few are
+        // better multiplied all at once.
+        let at_once = self.batches.first().is_none_or(|&b| b < AT_ONCE);
+        if at_once {
+            for (from, block) in cell.segments() {
+                let weight =
+                    Mat { ptr: w.ih[from.start * h * self.input..].as_ptr(), row: 1, col: self.input as isize };
+                let input = Mat { ptr: x.as_ptr(), row: self.input as isize, col: 1 };
+                let dims = [self.rows(), from.len() * h, self.input];
+                // SAFETY: sizes were compared above; the gates hold all columns of each row.
+                unsafe { gemm(dims, input, weight, to.gates.as_mut_ptr().wrapping_add(block * h), pitch, false)? };
+            }
         }
+        let steps = |m: &'a [T], k: usize| Panels::new(m, (1, k as isize), k, cell.gates(), h);
+        let inputs = if at_once { None } else { Some(steps(w.ih, self.input)?) };
         let mut bias = self.bias(w)?;
         // SAFETY: all of it was written.
         let bias: &[T] = unsafe { bias.slice_mut() };
-        let packed = Panels::new(w.hh, (1, h as isize), h, cell.gates(), h)?;
+        let packed = steps(w.hh, h)?;
         to.h.copy_from_slice(start.h);
         to.c.copy_from_slice(start.c);
         let (out, gates, cells) = (Parts::new(to.out), Parts::new(to.gates), Parts::new(to.cells));
@@ -188,12 +206,23 @@ impl Layer<'_> {
         for (t, row) in self.steps()? {
             let b = self.batches[t];
             let state: &[T] = to.h;
-            self.units(packed.width(), 2 * b * cell.gates() * h * h, &|units| {
+            let depth = h + inputs.as_ref().map_or(0, |_| self.input);
+            self.units(packed.width(), 2 * b * cell.gates() * h * depth, &|units| {
                 let n = units.len();
+                // SAFETY: these units of these rows are this task's.
+                let gate = unsafe { gates.part(row * pitch..(row + b) * pitch) }.as_mut_ptr();
+                if let Some(inputs) = &inputs {
+                    for (from, block) in cell.segments() {
+                        for (q, block) in from.clone().zip(*block..) {
+                            let to = (gate.wrapping_add(block * h + units.start), pitch);
+                            let x = (x[row * self.input..].as_ptr(), self.input);
+                            // SAFETY: the rows of the step, and the columns just named.
+                            unsafe { inputs.multiply(q, x, b, (units.start, n), to, false) };
+                        }
+                    }
+                }
                 for q in 0..cell.gates() {
                     let block = cell.first() + q;
-                    // SAFETY: these units of these rows are this task's.
-                    let gate = unsafe { gates.part(row * pitch..(row + b) * pitch) }.as_mut_ptr();
                     // A GRU adds its hidden part later.
                     let accumulate = block < 3 || cell != Cell::Gru;
                     let to = (gate.wrapping_add(block * h + units.start), pitch);

@@ -15,10 +15,10 @@ impl Unit for f32 {
     fn tanh(self, lanes: Lanes) -> f32 {
         let (x, size) = (self, self.abs());
         let z = x * x;
-        let p = lanes.fma(z, -5.704_988_7e-3, 2.063_908_9e-2);
+        let p = lanes.fma(z, -5.704_988_7e-3, 2.063_909e-2);
         let p = lanes.fma(p, z, -5.373_971_6e-2);
         let p = lanes.fma(p, z, 1.333_144_2e-1);
-        let p = lanes.fma(p, z, -3.333_328_2e-1);
+        let p = lanes.fma(p, z, -3.333_328e-1);
         let near = lanes.fma(p * z, x, x);
         let far = (1.0 - 2.0 / (lanes.exp(2.0 * size) + 1.0)).copysign(x);
         if size < 0.625 { near } else { far }
@@ -48,15 +48,16 @@ const WIDTH: usize = 16;
 
 type Block<T> = [T; WIDTH];
 
-/// Runs `f` on blocks of units: it reads those of the first slices and replaces those of the second.
+/// Runs `f` on blocks of units: it reads those of `ins`, changes those of `states` and writes those of `outs`.
 #[inline(always)]
-fn blocks<T: Unit, const N: usize, const M: usize>(
+fn blocks<T: Unit, const N: usize, const M: usize, const K: usize>(
     ins: [&[T]; N],
-    outs: [&mut [T]; M],
-    f: impl Fn(&[Block<T>; N], &mut [Block<T>; M]),
+    states: [&mut [T]; M],
+    outs: [&mut [T]; K],
+    f: impl Fn(&[Block<T>; N], &mut [Block<T>; M], &mut [Block<T>; K]),
 ) {
-    let n = outs[0].len();
-    let (mut a, mut b) = ([[T::zero(); WIDTH]; N], [[T::zero(); WIDTH]; M]);
+    let n = outs.first().or(states.first()).map_or(0, |s| s.len());
+    let (mut a, mut b, mut c) = ([[T::zero(); WIDTH]; N], [[T::zero(); WIDTH]; M], [[T::zero(); WIDTH]; K]);
     let mut at = 0;
     while at + WIDTH <= n {
         // Arrays of a size that is known are moved without a call.
@@ -64,11 +65,14 @@ fn blocks<T: Unit, const N: usize, const M: usize>(
             a[j] = *ins[j][at..].first_chunk().expect("a whole block");
         }
         for j in 0..M {
-            b[j] = *outs[j][at..].first_chunk().expect("a whole block");
+            b[j] = *states[j][at..].first_chunk().expect("a whole block");
         }
-        f(&a, &mut b);
+        f(&a, &mut b, &mut c);
         for j in 0..M {
-            *outs[j][at..].first_chunk_mut().expect("a whole block") = b[j];
+            *states[j][at..].first_chunk_mut().expect("a whole block") = b[j];
+        }
+        for j in 0..K {
+            *outs[j][at..].first_chunk_mut().expect("a whole block") = c[j];
         }
         at += WIDTH;
     }
@@ -78,11 +82,14 @@ fn blocks<T: Unit, const N: usize, const M: usize>(
             a[j][..left].copy_from_slice(&ins[j][at..n]);
         }
         for j in 0..M {
-            b[j][..left].copy_from_slice(&outs[j][at..n]);
+            b[j][..left].copy_from_slice(&states[j][at..n]);
         }
-        f(&a, &mut b);
+        f(&a, &mut b, &mut c);
         for j in 0..M {
-            outs[j][at..n].copy_from_slice(&b[j][..left]);
+            states[j][at..n].copy_from_slice(&b[j][..left]);
+        }
+        for j in 0..K {
+            outs[j][at..n].copy_from_slice(&c[j][..left]);
         }
     }
 }
@@ -91,9 +98,10 @@ fn blocks<T: Unit, const N: usize, const M: usize>(
 pub(super) fn plain<T: Unit>(f: impl Fn(T) -> T, gate: &mut [T], bias: &[T], out: &mut [T]) {
     blocks(
         [bias],
-        [gate, out],
+        [gate],
+        [out],
         #[inline(always)]
-        |[bias], [gate, out]| {
+        |[bias], [gate], [out]| {
             for u in 0..WIDTH {
                 gate[u] = f(gate[u] + bias[u]);
                 out[u] = gate[u];
@@ -114,9 +122,10 @@ pub(super) fn lstm<T: Unit>(
 ) {
     blocks(
         bias,
-        [i, f, g, o, c, kept, out],
+        [i, f, g, o, c],
+        [kept, out],
         #[inline(always)]
-        |[bi, bf, bg, bo], [i, f, g, o, c, kept, out]| {
+        |[bi, bf, bg, bo], [i, f, g, o, c], [kept, out]| {
             for u in 0..WIDTH {
                 i[u] = sigmoid(lanes, i[u] + bi[u]);
                 f[u] = sigmoid(lanes, f[u] + bf[u]);
@@ -136,9 +145,10 @@ pub(super) fn gru<T: Unit>(lanes: Lanes, bias: [&[T]; 4], gates: [&mut [T]; 4], 
     let ([bn, br, bz, bh], [new, reset, update, hidden]) = (bias, gates);
     blocks(
         [bn, br, bz, bh, before],
-        [new, reset, update, hidden, out],
+        [new, reset, update, hidden],
+        [out],
         #[inline(always)]
-        |[bn, br, bz, bh, before], [new, reset, update, hidden, out]| {
+        |[bn, br, bz, bh, before], [new, reset, update, hidden], [out]| {
             for u in 0..WIDTH {
                 reset[u] = sigmoid(lanes, reset[u] + br[u]);
                 update[u] = sigmoid(lanes, update[u] + bz[u]);
@@ -150,13 +160,15 @@ pub(super) fn gru<T: Unit>(lanes: Lanes, bias: [&[T]; 4], gates: [&mut [T]; 4], 
     );
 }
 
+/// Adds a row to another.
 #[inline(always)]
 pub(super) fn add<T: Unit>(x: &[T], to: &mut [T]) {
     blocks(
         [x],
         [to],
+        [],
         #[inline(always)]
-        |[x], [to]| {
+        |[x], [to], []| {
             for u in 0..WIDTH {
                 to[u] = to[u] + x[u];
             }
@@ -169,9 +181,10 @@ pub(super) fn add<T: Unit>(x: &[T], to: &mut [T]) {
 pub(super) fn plain_back<T: Unit>(slope: impl Fn(T) -> T, h: &[T], dh: &[T], d: &mut [T]) {
     blocks(
         [h, dh],
+        [],
         [d],
         #[inline(always)]
-        |[h, dh], [d]| {
+        |[h, dh], [], [d]| {
             for u in 0..WIDTH {
                 d[u] = dh[u] * slope(h[u]);
             }
@@ -191,9 +204,10 @@ pub(super) fn lstm_back<T: Unit>(
     let one = T::one();
     blocks(
         [i, f, g, o, c, before, dh],
-        [dc, di, df, dg, d_o],
+        [dc],
+        [di, df, dg, d_o],
         #[inline(always)]
-        |[i, f, g, o, c, before, dh], [dc, di, df, dg, d_o]| {
+        |[i, f, g, o, c, before, dh], [dc], [di, df, dg, d_o]| {
             for u in 0..WIDTH {
                 let t = Unit::tanh(c[u], lanes);
                 let d = lanes.fma(dh[u] * o[u], one - t * t, dc[u]);
@@ -214,9 +228,10 @@ pub(super) fn gru_back<T: Unit>([new, r, z, hidden]: [&[T]; 4], before: &[T], dh
     let [dn, dr, dz, dhn] = d;
     blocks(
         [new, r, z, hidden, before],
-        [dh, dn, dr, dz, dhn],
+        [dh],
+        [dn, dr, dz, dhn],
         #[inline(always)]
-        |[new, r, z, hidden, before], [dh, dn, dr, dz, dhn]| {
+        |[new, r, z, hidden, before], [dh], [dn, dr, dz, dhn]| {
             for u in 0..WIDTH {
                 let d = dh[u];
                 let inner = d * (one - z[u]) * (one - new[u] * new[u]);
