@@ -73,11 +73,13 @@ impl Axis {
         self.taps.iter().map(|t| t.offset).max().unwrap_or(0)
     }
 
-    /// The source position of number `i` of a phase, if there is one.
-    #[inline(always)]
-    fn at(&self, phase: usize, i: usize) -> Option<usize> {
-        let at = (i * self.stride + phase) as isize - self.pad;
-        (0..self.source as isize).contains(&at).then_some(at as usize)
+    /// Which of `count` positions of a phase from number `first` on are not padding, and where in the source the first
+    /// of them is.
+    fn inside(&self, phase: usize, first: usize, count: usize) -> (Range<usize>, usize) {
+        let begin = self.pad - (phase + first * self.stride) as isize;
+        let low = (begin.max(0) as usize).div_ceil(self.stride).min(count);
+        let high = ((begin + self.source as isize).max(0) as usize).div_ceil(self.stride).clamp(low, count);
+        (low..high, ((low * self.stride) as isize - begin) as usize)
     }
 }
 
@@ -100,13 +102,7 @@ impl<'a> Stripe<'a> {
         let rows = (room / line).saturating_sub(axes[0].reach()).clamp(1, axes[0].grid);
         // Stripes of equal height rather than a thin last one.
         let rows = axes[0].grid.div_ceil(axes[0].grid.div_ceil(rows));
-        let columns = axes[1].phases.iter().map(|&phase| {
-            let Axis { stride, pad, source, .. } = axes[1];
-            let begin = pad - phase as isize;
-            let low = (begin.max(0) as usize).div_ceil(stride).min(pitch);
-            let high = ((begin + source as isize).max(0) as usize).div_ceil(stride).clamp(low, pitch);
-            (low..high, ((low * stride) as isize - begin) as usize)
-        });
+        let columns = axes[1].phases.iter().map(|&phase| axes[1].inside(phase, 0, pitch));
         Stripe { axes, rows, pitch, columns: columns.collect() }
     }
 
@@ -163,25 +159,33 @@ impl<'a> Stripe<'a> {
         let [vertical, horizontal] = self.axes;
         let rows = self.plane() / self.pitch;
         let mut to = buffer;
-        // SAFETY: `to` runs through the buffer once, and `at` gives positions of the source only. Vectors that reach
+        // SAFETY: `to` runs through the buffer once, and `inside` gives positions of the source only. Vectors that reach
         // beyond a row are written over by the next, or by the zeros behind the last.
         unsafe {
             for channel in 0..channels {
-                for &row_phase in &vertical.phases {
+                for &phase in &vertical.phases {
+                    let (lines, y) = vertical.inside(phase, first, rows);
+                    let from = source.add((channel * vertical.source + y) * horizontal.source);
+                    let step = vertical.stride * horizontal.source;
                     for (columns, x) in &self.columns {
-                        for row in 0..rows {
-                            let Some(y) = vertical.at(row_phase, first + row).filter(|_| !columns.is_empty()) else {
-                                zeros::<V>(to, self.pitch);
-                                to = to.add(self.pitch);
-                                continue;
-                            };
+                        if columns.is_empty() {
+                            zeros::<V>(to, self.plane());
+                            to = to.add(self.plane());
+                            continue;
+                        }
+                        zeros::<V>(to, lines.start * self.pitch);
+                        to = to.add(lines.start * self.pitch);
+                        let mut from = from.wrapping_add(*x);
+                        for _ in lines.clone() {
                             zeros::<V>(to, columns.start);
-                            let from = source.add((channel * vertical.source + y) * horizontal.source + x);
                             let done = copy::<V>(from, horizontal.stride, to.add(columns.start), columns.len());
                             let done = columns.start + done;
                             zeros::<V>(to.add(done), self.pitch.saturating_sub(done));
                             to = to.add(self.pitch);
+                            from = from.wrapping_add(step);
                         }
+                        zeros::<V>(to, (rows - lines.end) * self.pitch);
+                        to = to.add((rows - lines.end) * self.pitch);
                     }
                 }
             }
