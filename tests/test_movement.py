@@ -213,11 +213,15 @@ def test_draws_for_any_number_of_threads() -> None:
     one, four = with_threads(1, draws), with_threads(4, draws)
     for a, b in zip(one, four, strict=True):
         np.testing.assert_array_equal(a, b)
-    assert one[1].min() == 5 and one[1].max() == 98
+    assert one[1].min() == 5
+    assert one[1].max() == 98
     np.testing.assert_array_equal(np.sort(one[3]), np.arange(50000))
-    assert abs(one[4].mean() - 1) < 0.03 and abs(one[4].std() - 2) < 0.03
-    assert abs(one[5].mean() - 0.2) < 0.01 and abs(one[6].mean() - 0.9) < 0.01
-    assert float(tf.bernoulli(tf.ones(1000)).sum()) == 1000 and float(tf.bernoulli(tf.zeros(1000)).sum()) == 0
+    assert abs(one[4].mean() - 1) < 0.03
+    assert abs(one[4].std() - 2) < 0.03
+    assert abs(one[5].mean() - 0.2) < 0.01
+    assert abs(one[6].mean() - 0.9) < 0.01
+    assert float(tf.bernoulli(tf.ones(1000)).sum()) == 1000
+    assert float(tf.bernoulli(tf.zeros(1000)).sum()) == 0
     with pytest.raises(ValueError, match="between 0 and 1"):
         tf.bernoulli(tf.tensor([0.5, float("nan")]))
 

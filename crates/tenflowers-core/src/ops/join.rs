@@ -1,12 +1,13 @@
 //! Tensors put together, repeated and moved about.
+use super::cast::fill_kernel;
 use super::promote::{cast, result_type};
 use super::view::{expand_to, reshape_to, slice_to};
-use super::{assign, copy, full_of, unsqueeze};
+use super::{copy, full_of, unsqueeze};
 use crate::cpu::{View, ViewMut, movement};
 use crate::dtype::{Category, Scalar};
 use crate::error::{Result, TensorError};
 use crate::grad::Back;
-use crate::layout::{Shape, axes, axis, checked_numel, shape_of};
+use crate::layout::{Layout, Shape, axes, axis, checked_numel, shape_of};
 use crate::op::{Grads, Keep, Meta, Op, apply};
 use crate::ops;
 use crate::schema::{Operand, Size};
@@ -302,12 +303,54 @@ fn padded(input: &Tensor, pad: &[i64], mode: &str, value: Option<Scalar>) -> Res
         }
     }
     checked_numel(&shape)?;
-    let out = full_of(&shape, value, input.dtype())?;
-    let middle = (0..x.rank())
-        .filter(|&d| x.shape()[d] != shape[d])
-        .try_fold(out.clone(), |t, d| slice_to(&t, d, starts[d], x.shape()[d], 1))?;
-    assign::to(Some(&middle), &middle, &x)?;
-    Ok(out)
+    apply(&Pad { starts, shape, value }, &[&x])
+}
+
+/// A tensor with a value around it.
+#[derive(Debug, Clone)]
+struct Pad {
+    /// Where the input begins in the result.
+    starts: Shape,
+    shape: Shape,
+    value: Scalar,
+}
+
+impl Op for Pad {
+    fn name(&self) -> &'static str {
+        "pad"
+    }
+    fn infer(&self, inputs: &[&Tensor]) -> Result<Meta> {
+        Meta::one(self.shape.clone(), inputs[0].dtype())
+    }
+    fn cpu(&self, inputs: &[View], outs: &mut [ViewMut]) -> Result<()> {
+        let (x, out) = (&inputs[0], &mut outs[0]);
+        let (base, dtype) = (out.start(), out.dtype);
+        // The part that is left, in which each dimension's sides are filled in turn.
+        let mut middle = Layout { offset: 0, ..out.layout.clone() };
+        let at = |mut part: Layout, write: &mut dyn FnMut(&mut ViewMut) -> Result<()>| {
+            let from = base.wrapping_add(std::mem::take(&mut part.offset) * dtype.size());
+            // SAFETY: a part of the output, written by nobody else.
+            write(&mut unsafe { ViewMut::new(from, &part, dtype) })
+        };
+        for (d, (&start, &n)) in self.starts.iter().zip(&x.layout.shape).enumerate() {
+            for (first, length) in [(0, start), (start + n, self.shape[d] - start - n)] {
+                if length > 0 {
+                    at(middle.narrow(d, first, length, 1), &mut |part| fill_kernel(self.value, part))?;
+                }
+            }
+            middle = middle.narrow(d, start, n, 1);
+        }
+        at(middle, &mut |part| movement::copy(x, part))
+    }
+    fn keep(&self, _: &[bool]) -> Keep {
+        Keep::new()
+    }
+    fn vjp(&self, back: &Back) -> Result<Grads> {
+        let (g, shape) = (back.grad()?, back.shape(0));
+        let part = |t: Tensor, d: usize| slice_to(&t, d, self.starts[d], shape[d], 1);
+        let changed = |d: &usize| shape[*d] != self.shape[*d];
+        Ok(smallvec![Some((0..shape.len()).filter(changed).try_fold(g.clone(), part)?)])
+    }
 }
 
 fn rolled(x: &Tensor, shift: i64, dim: usize) -> Result<Tensor> {

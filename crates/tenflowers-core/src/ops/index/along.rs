@@ -309,18 +309,49 @@ ops! {
         /// ```
         pub fn index_fill(input: &Tensor, dim: i64, index: &Tensor, value: Operand<'_>) into target -> Tensor {
             let d = axis("index_fill", dim, input.rank())?;
-            let mut shape = input.layout().shape.clone();
-            if let Some(n) = shape.get_mut(d) {
-                *n = index.numel();
-            }
             let value = crate::ops::promote::tensor(value, input.dtype())?;
             if value.rank() > 0 {
                 let what = format!("value must be a number or a tensor of no dimensions, not of {}", value.rank());
                 return Err(TensorError::argument("index_fill", what));
             }
-            along("index_fill", input, dim, index, &crate::ops::view::expand_to(&value, &shape)?, false, target)
+            // A choice, so that the value counts once where an index comes twice.
+            let mut shape: Shape = smallvec![1; input.rank()];
+            if let Some(n) = shape.get_mut(d) {
+                *n = input.shape()[d];
+            }
+            let mask = crate::ops::reshape_to(&named("index_fill", index, d, input)?, &shape)?;
+            let filled = crate::ops::where_(&mask, (&*value).into(), input.into())?;
+            match target {
+                Some(target) => written("index_fill", target, &filled),
+                None => Ok(filled),
+            }
         }
     }
+}
+
+/// An index of one dimension, as int64.
+fn line(op: &'static str, index: &Tensor) -> Result<Tensor> {
+    if index.rank() > 1 || !matches!(index.dtype(), DType::I32 | DType::I64) {
+        let what = format!(
+            "the index must be an int64 tensor of at most one dimension, not {:?} of {}",
+            index.shape(),
+            index.dtype()
+        );
+        return Err(TensorError::Indexing { op, what });
+    }
+    crate::ops::reshape_to(&to_dtype(index, DType::I64)?, &[index.numel()])
+}
+
+/// Which places of a dimension the index names, counting from the end too.
+fn named(op: &'static str, index: &Tensor, dim: usize, input: &Tensor) -> Result<Tensor> {
+    let size = input.shape().get(dim).copied().unwrap_or(1);
+    let index = line(op, index)?;
+    let not = full_of(&[size], false.into(), DType::Bool)?;
+    let yes = crate::ops::view::expand_to(&full_of(&[], true.into(), DType::Bool)?, index.shape())?;
+    super::put(op, &not, &[Some(index)], &yes, true, false).map_err(|e| match e {
+        TensorError::Index { op, index, size, .. } => TensorError::Index { op, index, dim, size },
+        other => other,
+    })
 }
 
 fn along(
@@ -333,19 +364,11 @@ fn along(
     target: Option<&Tensor>,
 ) -> Result<Tensor> {
     let d = axis(op, dim, input.rank())?;
-    if index.rank() > 1 || !matches!(index.dtype(), DType::I32 | DType::I64) {
-        let what = format!(
-            "the index must be an int64 tensor of at most one dimension, not {:?} of {}",
-            index.shape(),
-            index.dtype()
-        );
-        return Err(TensorError::Indexing { op, what });
-    }
+    let index = line(op, index)?;
     if source.dtype() != input.dtype() {
         let what = "expected a source of the tensor's dtype";
         return Err(TensorError::DType { op, what, left: input.dtype(), right: source.dtype() });
     }
-    let index = crate::ops::reshape_to(&to_dtype(index, DType::I64)?, &[index.numel()])?;
     let lift = |t: &Tensor| if t.rank() == 0 { crate::ops::reshape_to(t, &[1]) } else { Ok(t.clone()) };
     let (x, source) = (lift(input)?, lift(source)?);
     let mut expected = x.layout().shape.clone();
@@ -360,7 +383,7 @@ fn along(
     }
     let mut indices = vec![None; d];
     indices.push(Some(index));
-    let result = super::put(op, &x, &indices, &source, op == "index_fill", add)?;
+    let result = super::put(op, &x, &indices, &source, false, add)?;
     let result = if input.rank() == 0 { crate::ops::reshape_to(&result, &[])? } else { result };
     match target {
         Some(target) => written(op, target, &result),
