@@ -214,13 +214,18 @@ pub fn axes(op: &'static str, dims: &[i64], rank: usize) -> Result<SmallVec<[usi
     Ok(found)
 }
 
+/// The error of a size below zero.
+pub fn negative(op: &'static str, n: i64, sizes: &[i64]) -> TensorError {
+    TensorError::argument(op, format!("sizes must not be negative: {n} in {sizes:?}"))
+}
+
 /// Sizes as users give them, as a shape.
 ///
 /// # Errors
 /// For a negative size, or more elements than can be counted.
 pub fn shape_of(op: &'static str, sizes: &[i64]) -> Result<Shape> {
-    let negative = |n| TensorError::argument(op, format!("sizes must not be negative: {n} in {sizes:?}"));
-    let shape = sizes.iter().map(|&n| usize::try_from(n).map_err(|_| negative(n))).collect::<Result<Shape>>()?;
+    let shape = sizes.iter().map(|&n| usize::try_from(n).map_err(|_| negative(op, n, sizes)));
+    let shape = shape.collect::<Result<Shape>>()?;
     checked_numel(&shape)?;
     Ok(shape)
 }

@@ -22,11 +22,8 @@ macro_rules! views {
                 $name
             }
             fn infer(&self, inputs: &[&Tensor]) -> Result<Meta> {
-                let $s = self;
-                #[allow(unused_assignments)] // where the new layout owes nothing to the old one
-                let mut $layout = inputs[0].layout().clone();
-                $infer;
-                Ok(Meta::View($layout))
+                let ($s, $layout) = (self, inputs[0].layout());
+                Ok(Meta::View($infer))
             }
             fn cpu(&self, _: &[View], _: &mut [ViewMut]) -> Result<()> {
                 Err(TensorError::unsupported($name, "a kernel: it is a view"))
@@ -44,14 +41,16 @@ macro_rules! views {
 
 views! {
     /// Two dimensions swapped.
-    Transpose(a: usize, b: usize) "transpose": |s, layout| layout.swap(s.a, s.b); |s, back| apply(s, &[back.grad()?])?;
+    Transpose(a: usize, b: usize) "transpose": |s, layout| {
+        let mut to = layout.clone();
+        to.swap(s.a, s.b);
+        to
+    }; |s, back| apply(s, &[back.grad()?])?;
 
     /// The dimensions in another order.
     Permute(dims: Shape) "permute": |s, layout| {
-        let old = layout.clone();
-        for (i, &d) in s.dims.iter().enumerate() {
-            (layout.shape[i], layout.strides[i]) = (old.shape[d], old.strides[d]);
-        }
+        let (shape, strides) = s.dims.iter().map(|&d| (layout.shape[d], layout.strides[d])).unzip();
+        Layout { shape, strides, offset: layout.offset }
     }; |s, back| {
         let mut inverse = s.dims.clone();
         s.dims.iter().enumerate().for_each(|(i, &d)| inverse[d] = i);
@@ -59,44 +58,42 @@ views! {
     };
 
     /// Dimensions widened by repeating what is there.
-    Expand(to: Shape) "expand": |s, layout| layout = layout.broadcast_to(&s.to);
+    Expand(to: Shape) "expand": |s, layout| layout.broadcast_to(&s.to);
         |_s, back| sum_to(back.grad()?, back.shape(0))?;
 
     /// The same elements in the same order under another shape.
     Reshape(to: Shape) "view": |s, layout| {
-        let Some(to) = layout.reshaped(&s.to) else {
-            let what = "the strides of the tensor do not allow a view of that shape; use reshape";
-            return Err(TensorError::shape("view", what, &layout.shape, &s.to));
-        };
-        layout = to;
+        let what = "the strides of the tensor do not allow a view of that shape; use reshape";
+        layout.reshaped(&s.to).ok_or_else(|| TensorError::shape("view", what, &layout.shape, &s.to))?
     }; |_s, back| reshape_to(back.grad()?, back.shape(0))?;
 
     /// Some indices of a dimension, `step` apart.
     Narrow(dim: usize, start: usize, length: usize, step: isize) "slice":
-        |s, layout| layout = layout.narrow(s.dim, s.start, s.length, s.step);
+        |s, layout| layout.narrow(s.dim, s.start, s.length, s.step);
         |s, back| embed(s, back)?;
 
     /// One index of a dimension, which is dropped.
-    Select(dim: usize, index: usize) "select": |s, layout| layout = layout.select(s.dim, s.index);
+    Select(dim: usize, index: usize) "select": |s, layout| layout.select(s.dim, s.index);
         |s, back| embed(s, back)?;
 
     /// The diagonal of two dimensions, as the last one.
     Diagonal(a: usize, b: usize, row: usize, column: usize, length: usize) "diagonal": |s, layout| {
-        let stride = layout.strides[s.a] + layout.strides[s.b];
+        let mut to = layout.clone();
         if s.length > 0 {
             let start = s.row as isize * layout.strides[s.a] + s.column as isize * layout.strides[s.b];
-            layout.offset = (layout.offset as isize + start) as usize;
+            to.offset = (layout.offset as isize + start) as usize;
         }
         for d in [s.a.max(s.b), s.a.min(s.b)] {
-            layout.shape.remove(d);
-            layout.strides.remove(d);
+            to.shape.remove(d);
+            to.strides.remove(d);
         }
-        layout.shape.push(s.length);
-        layout.strides.push(stride);
+        to.shape.push(s.length);
+        to.strides.push(layout.strides[s.a] + layout.strides[s.b]);
+        to
     }; |s, back| embed(s, back)?;
 
     /// Any look at the elements of the storage that `from` is a look at.
-    AsStrided(to: Layout, from: Layout) "as_strided": |s, layout| layout = s.to.clone();
+    AsStrided(to: Layout, from: Layout) "as_strided": |s, _layout| s.to.clone();
         |s, back| as_strided_vjp(s, back.grad()?)?;
 }
 

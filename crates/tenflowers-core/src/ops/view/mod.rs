@@ -5,7 +5,7 @@ pub use looks::reshape_to;
 pub(super) use looks::{alias, expand_to, permute_to, select_to, slice_to};
 
 use crate::error::{Result, TensorError};
-use crate::layout::{Layout, Shape, Strides, axes, axis, broadcast, checked_numel, shape_of};
+use crate::layout::{Layout, Shape, Strides, axes, axis, broadcast, checked_numel, negative, shape_of};
 use crate::op::apply;
 use crate::ops;
 use crate::schema::Size;
@@ -21,15 +21,23 @@ fn inferred(op: &'static str, input: &Tensor, sizes: &[i64]) -> Result<Shape> {
             format!("shape {sizes:?} does not hold the {numel} elements of a tensor of shape {:?}", input.shape());
         TensorError::argument(op, what)
     };
-    let unknown = sizes.iter().filter(|&&n| n == -1).count();
-    if unknown > 1 {
-        return Err(TensorError::argument(op, format!("only one size can be -1, not {unknown}: {sizes:?}")));
+    let (mut shape, mut unknown) = (Shape::new(), None);
+    for (at, &n) in sizes.iter().enumerate() {
+        shape.push(match usize::try_from(n) {
+            Ok(n) => n,
+            Err(_) if n == -1 && unknown.is_none() => {
+                unknown = Some(at);
+                1
+            }
+            Err(_) if n == -1 => {
+                return Err(TensorError::argument(op, format!("only one size can be -1, not several: {sizes:?}")));
+            }
+            Err(_) => return Err(negative(op, n, sizes)),
+        });
     }
-    let known: SmallVec<[i64; 6]> = sizes.iter().map(|&n| if n == -1 { 1 } else { n }).collect();
-    let mut shape = shape_of(op, &known)?;
     let product = checked_numel(&shape)?;
-    if let Some(at) = sizes.iter().position(|&n| n == -1) {
-        if product == 0 || numel % product != 0 {
+    if let Some(at) = unknown {
+        if product == 0 || !numel.is_multiple_of(product) {
             return Err(mismatch());
         }
         shape[at] = numel / product;
