@@ -27,7 +27,7 @@ unsafe fn each<T: Copy, U, const N: usize, const FIXED: usize>(
     from: [*const T; N],
     to: *mut U,
     n: usize,
-    f: &impl Fn(Lanes, [T; N]) -> U,
+    f: impl Fn(Lanes, [T; N]) -> U + Copy,
 ) {
     // SAFETY: the caller's word; `i < n`.
     unsafe {
@@ -51,7 +51,7 @@ unsafe fn each<T: Copy, U, const N: usize, const FIXED: usize>(
 /// # Safety
 /// The driver's word for its blocks, with elements of these types.
 #[inline(always)]
-unsafe fn run<T: Copy, U, const N: usize>(lanes: Lanes, ins: &[Run], to: Rows, f: &impl Fn(Lanes, [T; N]) -> U) {
+unsafe fn run<T: Copy, U, const N: usize>(lanes: Lanes, ins: &[Run], to: Rows, f: impl Fn(Lanes, [T; N]) -> U + Copy) {
     let fixed = ins.iter().rev().fold(0, |bits, run| bits << 1 | usize::from(run.fixed));
     for (row, start) in to.starts().enumerate() {
         let mut here = [std::ptr::null::<T>(); N];
@@ -80,7 +80,7 @@ unsafe fn run<T: Copy, U, const N: usize>(lanes: Lanes, ins: &[Run], to: Rows, f
 pub fn map<T: Element, U: Element, const N: usize>(
     inputs: [&View; N],
     out: &mut ViewMut,
-    f: impl Fn(Lanes, [T; N]) -> U + Sync,
+    f: impl Fn(Lanes, [T; N]) -> U + Sync + Copy,
 ) -> Result<()> {
     let views = inputs.map(|v| *v);
     let block = |ins: &[Run], to: Rows| {
@@ -92,10 +92,10 @@ pub fn map<T: Element, U: Element, const N: usize>(
             if const { wide::<T>() } {
                 vectorize(
                     #[inline(always)]
-                    |lanes| run(lanes, ins, to, &f),
+                    |lanes| run(lanes, ins, to, f),
                 );
             } else {
-                run(Lanes::baseline(), ins, to, &f);
+                run(Lanes::baseline(), ins, to, f);
             }
         }
     };
@@ -103,32 +103,50 @@ pub fn map<T: Element, U: Element, const N: usize>(
     unsafe { drive(&views, &[T::ELEMENT; N], out, U::ELEMENT, Block { run: &block, fixed: N <= 2 }) }
 }
 
+/// The loop of `map_near`, and for how many elements it is not right. All comes by value, so that nothing has to be read
+/// again after a store.
+///
+/// # Safety
+/// Both are runs of `n` elements, and do not overlap.
+#[inline(always)]
+unsafe fn each_near<T: Copy, U>(
+    lanes: Lanes,
+    from: *const T,
+    to: *mut U,
+    n: usize,
+    near: impl Fn(T) -> bool,
+    f: impl Fn(Lanes, T) -> U,
+) -> u32 {
+    let mut far_ones = 0u32;
+    // SAFETY: the caller's word.
+    unsafe {
+        for i in 0..n {
+            to.add(i).write(f(lanes, *from.add(i)));
+        }
+        for i in 0..n {
+            far_ones = far_ones.wrapping_add(u32::from(!near(*from.add(i))));
+        }
+    }
+    far_ones
+}
+
 /// As `map`, of one input, for an `f` that is right where `near` holds: elements elsewhere are computed by `far`, one by one.
 pub fn map_near<T: Element, U: Element>(
     input: &View,
     out: &mut ViewMut,
-    near: impl Fn(T) -> bool + Sync,
-    f: impl Fn(Lanes, T) -> U + Sync,
+    near: impl Fn(T) -> bool + Sync + Copy,
+    f: impl Fn(Lanes, T) -> U + Sync + Copy,
     far: impl Fn(T) -> U + Sync,
 ) -> Result<()> {
     let block = |ins: &[Run], to: Rows| {
         for (row, start) in to.starts().enumerate() {
             let (from, start) = (ins[0].nth(row).at.cast::<T>(), start.cast::<U>());
-            let all_near = vectorize(
+            let far_ones = vectorize(
                 #[inline(always)]
-                |lanes| {
-                    let mut all_near = true;
-                    for i in 0..to.len {
-                        // SAFETY: the driver hands over runs of as many elements.
-                        unsafe {
-                            all_near &= near(*from.add(i));
-                            start.add(i).write(f(lanes, *from.add(i)));
-                        }
-                    }
-                    all_near
-                },
+                // SAFETY: the driver hands over runs of as many elements.
+                |lanes| unsafe { each_near(lanes, from, start, to.len, near, f) },
             );
-            for i in 0..if all_near { 0 } else { to.len } {
+            for i in 0..if far_ones == 0 { 0 } else { to.len } {
                 // SAFETY: as above.
                 unsafe {
                     if !near(*from.add(i)) {

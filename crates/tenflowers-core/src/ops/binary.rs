@@ -631,12 +631,18 @@ ops! {
             };
             // What the write destroys is kept as a copy.
             let x = if target.is_some_and(|t| t.same(input)) { super::copy(input)? } else { input.clone() };
-            let result = match (min, max) {
-                (Some(Operand::Scalar(low)), Some(Operand::Scalar(high))) if dtype == x.dtype() => {
-                    apply(&Clamp { low, high }, &[&x])?
-                }
-                (_, Some(max)) => binary_in(&CLAMP_MAX, (&low(&x)?).into(), max, Some(dtype), None)?,
-                (_, None) => low(&x)?,
+            if let (Some(Operand::Scalar(low)), Some(Operand::Scalar(high))) = (min, max)
+                && dtype == x.dtype() && !low.as_f64().is_nan() && !high.as_f64().is_nan()
+            {
+                let op = Clamp { low, high };
+                return match target {
+                    Some(target) if target.same(input) => written("clamp", target, &apply(&op, &[&x])?),
+                    _ => apply_to(&op, &[&x], target),
+                };
+            }
+            let result = match max {
+                Some(max) => binary_in(&CLAMP_MAX, (&low(&x)?).into(), max, Some(dtype), None)?,
+                None => low(&x)?,
             };
             match target {
                 Some(target) => written("clamp", target, &result),

@@ -2,7 +2,6 @@
 use super::select::where_;
 use crate::compute_type;
 use crate::cpu::map::map;
-use crate::cpu::number::Ordered;
 use crate::cpu::{View, ViewMut};
 use crate::dtype::Scalar;
 use crate::error::{Result, TensorError};
@@ -11,7 +10,7 @@ use crate::op::{Class, Grads, Keep, Meta, Op};
 use crate::tensor::Tensor;
 use smallvec::smallvec;
 
-/// `min(max(x, low), high)`; not-a-number stays.
+/// `min(max(x, low), high)` for bounds that are numbers; not-a-number stays.
 #[derive(Debug, Clone)]
 pub struct Clamp {
     pub low: Scalar,
@@ -32,7 +31,10 @@ impl Op for Clamp {
         let dtype = inputs[0].dtype;
         let done = compute_type!(dtype, [int float], T => {
             let (low, high) = (<T as crate::Element>::of(self.low), <T as crate::Element>::of(self.high));
-            map([&inputs[0]], &mut outs[0], #[inline(always)] |_, [x]: [T; 1]| x.larger(low).smaller(high))
+            map([&inputs[0]], &mut outs[0], #[inline(always)] move |_, [x]: [T; 1]| {
+                let x = if x < low { low } else { x };
+                if x > high { high } else { x }
+            })
         });
         done.unwrap_or_else(|| Err(TensorError::dtype("clamp", dtype)))
     }
