@@ -59,37 +59,42 @@ impl CrossEntropy {
         let of_class = |c: usize| weight.map_or(1.0, |w| w[c].into());
         let all: f64 = if smooth > 0.0 { (0..self.classes).map(of_class).sum() } else { 0.0 };
         let (losses, logs) = (Parts::new(losses), Parts::new(logs));
-        self.tiles(target.len(), &|lanes, sample, at, width| {
-            // SAFETY: each sample belongs to one task.
-            let (losses, logs) = unsafe { (losses.part(sample..sample + width), logs.part(sample..sample + width)) };
-            if self.logs {
-                logs.fill(T::zero());
-            } else {
-                self.log_sums(lanes, &x[at..], logs);
-            }
-            let mut spread = [0f64; COLUMNS];
-            if smooth > 0.0 {
-                for c in 0..self.classes {
-                    let w = of_class(c);
-                    for (s, &x) in spread[..width].iter_mut().zip(&x[at + c * self.inner..]) {
-                        *s += w * x.into();
+        self.tiles(
+            target.len(),
+            #[inline(always)]
+            |lanes, sample, at, width| {
+                // SAFETY: each sample belongs to one task.
+                let (losses, logs) =
+                    unsafe { (losses.part(sample..sample + width), logs.part(sample..sample + width)) };
+                if self.logs {
+                    logs.fill(T::zero());
+                } else {
+                    self.log_sums(lanes, &x[at..], logs);
+                }
+                let mut spread = [0f64; COLUMNS];
+                if smooth > 0.0 {
+                    for c in 0..self.classes {
+                        let w = of_class(c);
+                        for (s, &x) in spread[..width].iter_mut().zip(&x[at + c * self.inner..]) {
+                            *s += w * x.into();
+                        }
                     }
                 }
-            }
-            for (i, (loss, &l)) in losses.iter_mut().zip(&*logs).enumerate() {
-                let t = target[sample + i];
-                *loss = if t == self.ignore {
-                    T::zero()
-                } else {
-                    let (l, t): (f64, usize) = (l.into(), t as usize);
-                    let mut sum = sharp * of_class(t) * (l - x[at + t * self.inner + i].into());
-                    if smooth > 0.0 {
-                        sum += smooth * (all * l - spread[i]);
-                    }
-                    T::rounded(sum)
-                };
-            }
-        })
+                for (i, (loss, &l)) in losses.iter_mut().zip(&*logs).enumerate() {
+                    let t = target[sample + i];
+                    *loss = if t == self.ignore {
+                        T::zero()
+                    } else {
+                        let (l, t): (f64, usize) = (l.into(), t as usize);
+                        let mut sum = sharp * of_class(t) * (l - x[at + t * self.inner + i].into());
+                        if smooth > 0.0 {
+                            sum += smooth * (all * l - spread[i]);
+                        }
+                        T::rounded(sum)
+                    };
+                }
+            },
+        )
     }
 
     /// The gradient of the input, from the gradient of each loss, or one of all of them, times `factor`.
@@ -109,61 +114,65 @@ impl CrossEntropy {
         let all: f64 = if smooth > 0.0 { (0..self.classes).map(of_class).sum() } else { 0.0 };
         let dx = Parts::new(dx);
         let inner = self.inner;
-        self.tiles(target.len(), &|lanes, sample, at, width| {
-            let (mut scales, mut shares) = ([T::zero(); COLUMNS], [T::zero(); COLUMNS]);
-            for i in 0..width {
-                let (t, g) = (target[sample + i], if g.len() == 1 { g[0] } else { g[sample + i] });
-                if t != self.ignore {
-                    scales[i] = T::rounded(g.into() * factor);
-                    let share = sharp * of_class(t as usize) + smooth * all;
-                    shares[i] = if self.logs { T::zero() } else { T::rounded(share) * scales[i] };
+        self.tiles(
+            target.len(),
+            #[inline(always)]
+            |lanes, sample, at, width| {
+                let (mut scales, mut shares) = ([T::zero(); COLUMNS], [T::zero(); COLUMNS]);
+                for i in 0..width {
+                    let (t, g) = (target[sample + i], if g.len() == 1 { g[0] } else { g[sample + i] });
+                    if t != self.ignore {
+                        scales[i] = T::rounded(g.into() * factor);
+                        let share = sharp * of_class(t as usize) + smooth * all;
+                        shares[i] = if self.logs { T::zero() } else { T::rounded(share) * scales[i] };
+                    }
                 }
-            }
-            if inner == 1 {
-                // SAFETY: each sample belongs to one task.
-                let dx = unsafe { dx.part(at..at + self.classes) };
-                let (l, scale, share) = (logs[sample], scales[0], shares[0]);
-                if share == T::zero() {
-                    dx.fill(T::zero());
+                if inner == 1 {
+                    // SAFETY: each sample belongs to one task.
+                    let dx = unsafe { dx.part(at..at + self.classes) };
+                    let (l, scale, share) = (logs[sample], scales[0], shares[0]);
+                    if share == T::zero() {
+                        dx.fill(T::zero());
+                    } else {
+                        for (d, &x) in dx.iter_mut().zip(&x[at..]) {
+                            *d = T::power(x - l, lanes) * share;
+                        }
+                    }
+                    if smooth > 0.0 {
+                        for (c, d) in dx.iter_mut().enumerate() {
+                            *d = *d - scale * T::rounded(smooth * of_class(c));
+                        }
+                    }
                 } else {
-                    for (d, &x) in dx.iter_mut().zip(&x[at..]) {
-                        *d = T::power(x - l, lanes) * share;
+                    let logs = &logs[sample..sample + width];
+                    for c in 0..self.classes {
+                        let at = at + c * inner;
+                        // SAFETY: as above.
+                        let dx = unsafe { dx.part(at..at + width) };
+                        let less = T::rounded(smooth * of_class(c));
+                        for ((((d, &x), &l), &share), &scale) in
+                            dx.iter_mut().zip(&x[at..]).zip(logs).zip(&shares).zip(&scales)
+                        {
+                            let p = T::power(x - l, lanes) * share;
+                            *d = if share == T::zero() { T::zero() } else { p } - less * scale;
+                        }
                     }
                 }
-                if smooth > 0.0 {
-                    for (c, d) in dx.iter_mut().enumerate() {
-                        *d = *d - scale * T::rounded(smooth * of_class(c));
+                for i in 0..width {
+                    let t = target[sample + i];
+                    if t != self.ignore {
+                        let at = at + t as usize * inner + i;
+                        // SAFETY: as above.
+                        let d = unsafe { dx.part(at..at + 1) };
+                        d[0] = d[0] - T::rounded(sharp * of_class(t as usize)) * scales[i];
                     }
                 }
-            } else {
-                let logs = &logs[sample..sample + width];
-                for c in 0..self.classes {
-                    let at = at + c * inner;
-                    // SAFETY: as above.
-                    let dx = unsafe { dx.part(at..at + width) };
-                    let less = T::rounded(smooth * of_class(c));
-                    for ((((d, &x), &l), &share), &scale) in
-                        dx.iter_mut().zip(&x[at..]).zip(logs).zip(&shares).zip(&scales)
-                    {
-                        let p = T::power(x - l, lanes) * share;
-                        *d = if share == T::zero() { T::zero() } else { p } - less * scale;
-                    }
-                }
-            }
-            for i in 0..width {
-                let t = target[sample + i];
-                if t != self.ignore {
-                    let at = at + t as usize * inner + i;
-                    // SAFETY: as above.
-                    let d = unsafe { dx.part(at..at + 1) };
-                    d[0] = d[0] - T::rounded(sharp * of_class(t as usize)) * scales[i];
-                }
-            }
-        })
+            },
+        )
     }
 
     /// Runs `tile(lanes, first sample, its first element, samples)` on each sample, or on samples side by side.
-    fn tiles(&self, samples: usize, tile: &(impl Fn(Lanes, usize, usize, usize) + Sync)) -> Result<()> {
+    fn tiles(&self, samples: usize, tile: impl Fn(Lanes, usize, usize, usize) + Sync) -> Result<()> {
         let (n, inner) = (self.classes, self.inner);
         if samples == 0 {
             return Ok(());
