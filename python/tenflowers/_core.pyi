@@ -28,6 +28,7 @@ __all__ = [
     "arange",
     "argmax",
     "argmin",
+    "argsort",
     "as_strided",
     "as_tensor",
     "bernoulli",
@@ -107,6 +108,7 @@ __all__ = [
     "isfinite",
     "isinf",
     "isnan",
+    "kthvalue",
     "le",
     "linspace",
     "log",
@@ -126,12 +128,15 @@ __all__ = [
     "max",
     "maximum",
     "mean",
+    "median",
     "memory_stats",
     "min",
     "minimum",
     "mm",
+    "msort",
     "mul",
     "mv",
+    "nanmedian",
     "narrow",
     "ne",
     "neg",
@@ -172,6 +177,7 @@ __all__ = [
     "sign",
     "sin",
     "softmax",
+    "sort",
     "split",
     "sqrt",
     "square",
@@ -183,6 +189,7 @@ __all__ = [
     "t",
     "tanh",
     "tensor",
+    "topk",
     "transpose",
     "tril",
     "triu",
@@ -477,6 +484,8 @@ class Tensor:
         """Where the largest element is: in the flat tensor, or along `dim`. The first of equal ones."""
     def argmin(self, dim: _int | None = None, keepdim: _bool = False) -> Tensor:
         """Where the smallest element is: in the flat tensor, or along `dim`. The first of equal ones."""
+    def argsort(self, dim: _int = -1, descending: _bool = False, *, stable: _bool = False) -> Tensor:
+        """The indices that sort along `dim`, as `sort` gives them."""
     def as_strided(
         self, size: _int | Sequence[_int], stride: _int | Sequence[_int], storage_offset: _int | None = None
     ) -> Tensor:
@@ -619,6 +628,8 @@ class Tensor:
         """Where an element is infinite, a complex one in one of its parts."""
     def isnan(self) -> Tensor:
         """Where an element is not a number."""
+    def kthvalue(self, k: _int, dim: _int = -1, keepdim: _bool = False) -> _ValuesIndices:
+        """The `k`-th smallest element along `dim`, counted from 1, and where it is."""
     def le(self, other: _Operand) -> Tensor:
         """Where `input` is less than or equal to `other`, broadcast."""
     def le_(self, other: _Operand) -> Tensor:
@@ -679,6 +690,12 @@ class Tensor:
     ) -> Tensor:
         """The mean of the elements, over all dimensions or over `dim`."""
     @overload
+    def median(self) -> Tensor:
+        """The median of all elements: of two in the middle the lower."""
+    @overload
+    def median(self, dim: _int, keepdim: _bool = False) -> _ValuesIndices:
+        """The medians along `dim`, of two in the middle the lower, and where they are."""
+    @overload
     def min(self) -> Tensor:
         """The smallest element. Equal ones share the gradient."""
     @overload
@@ -691,12 +708,20 @@ class Tensor:
         """The smaller of each pair of elements, broadcast; not-a-number wins."""
     def mm(self, mat2: Tensor) -> Tensor:
         """The product of two matrices."""
+    def msort(self) -> Tensor:
+        """The elements in ascending order along the first dimension."""
     def mul(self, other: _Operand) -> Tensor:
         """`input * other`, broadcast."""
     def mul_(self, other: _Operand) -> Tensor:
         """`mul`, written into `input`."""
     def mv(self, vec: Tensor) -> Tensor:
         """The product of a matrix and a vector."""
+    @overload
+    def nanmedian(self) -> Tensor:
+        """The median of all elements that are numbers: of two in the middle the lower."""
+    @overload
+    def nanmedian(self, dim: _int, keepdim: _bool = False) -> _ValuesIndices:
+        """The medians along `dim` of the elements that are numbers, and where they are."""
     @overload
     def narrow(self, dim: _int, start: _int, length: _int) -> Tensor:
         """`length` indices of `dim` from `start` on. Shares memory with `input`."""
@@ -824,6 +849,8 @@ class Tensor:
         """`sin`, written into `input`."""
     def softmax(self, dim: _int | None = None, _stacklevel: _int = 3, dtype: _dtype | None = None) -> Tensor:
         """`exp(input)` along `dim`, divided by its sum there."""
+    def sort(self, dim: _int = -1, descending: _bool = False, *, stable: _bool = False) -> _ValuesIndices:
+        """The elements in order along `dim`, and where they were. Equal elements keep their order; what is not a number counts as larger than all numbers."""
     @overload
     def split(self, split_size: _int, dim: _int = 0) -> tuple[Tensor, ...]:
         """Pieces of `split_size` along `dim`, the last of which may be smaller. They share memory with `input`."""
@@ -886,6 +913,8 @@ class Tensor:
     @overload
     def to(self, other: Tensor, non_blocking: _bool = False, copy: _bool = False) -> Tensor:
         """The tensor in the dtype, and on the device, of another one."""
+    def topk(self, k: _int, dim: _int = -1, largest: _bool = True, sorted: _bool = True) -> _ValuesIndices:
+        """The `k` largest elements along `dim`, by default the last, or the smallest unless `largest`; and where they are."""
     def transpose(self, dim0: _int, dim1: _int) -> Tensor:
         """The same elements with two dimensions swapped. Shares memory with `input`."""
     def tril(self, diagonal: _int = 0) -> Tensor:
@@ -1150,6 +1179,11 @@ def argmax(input: Tensor, dim: _int | None = None, keepdim: _bool = False, *, ou
 
 def argmin(input: Tensor, dim: _int | None = None, keepdim: _bool = False, *, out: Tensor | None = None) -> Tensor:
     """Where the smallest element is: in the flat tensor, or along `dim`. The first of equal ones."""
+
+def argsort(
+    input: Tensor, dim: _int = -1, descending: _bool = False, *, stable: _bool = False, out: Tensor | None = None
+) -> Tensor:
+    """The indices that sort along `dim`, as `sort` gives them."""
 
 def as_strided(
     input: Tensor,
@@ -1520,6 +1554,17 @@ def ge(input: _Operand, other: _Operand, *, out: Tensor | None = None) -> Tensor
 def gelu(input: Tensor, *, approximate: _str = "none", out: Tensor | None = None) -> Tensor:
     """`x * P(X <= x)` for a standard normal X, or with `approximate="tanh"` its approximation by tanh."""
 
+def group_norm(
+    input: Tensor,
+    num_groups: _int,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: _float = 1e-5,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
+    """The channels (dimension 1) of each sample in `num_groups` groups, each group with mean 0 and variance 1, times `weight` plus `bias` (Wu and He, 2018)."""
+
 def gt(input: _Operand, other: _Operand, *, out: Tensor | None = None) -> Tensor:
     """Where `input` is greater than `other`, broadcast."""
 
@@ -1550,6 +1595,20 @@ def index_put(
 def index_select(input: Tensor, dim: _int, index: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The slices of `dim` that an int32 or int64 index of one dimension names."""
 
+def instance_norm(
+    input: Tensor,
+    running_mean: Tensor | None = None,
+    running_var: Tensor | None = None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    use_input_stats: _bool = True,
+    momentum: _float = 0.1,
+    eps: _float = 1e-5,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
+    """Each channel (dimension 1) of each sample with mean 0 and variance 1, or by the running statistics unless `use_input_stats`, times `weight` plus `bias` (Ulyanov et al., 2016). Running statistics that are given move by `momentum` towards the mean of the samples', in place."""
+
 def isfinite(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Where an element is neither infinite nor not a number."""
 
@@ -1558,6 +1617,9 @@ def isinf(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 def isnan(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Where an element is not a number."""
+
+def kthvalue(input: Tensor, k: _int, dim: _int = -1, keepdim: _bool = False) -> _ValuesIndices:
+    """The `k`-th smallest element along `dim`, counted from 1, and where it is."""
 
 def l1_loss(
     input: Tensor,
@@ -1684,6 +1746,14 @@ def mean(
     """The mean of the elements, over all dimensions or over `dim`."""
 
 @overload
+def median(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The median of all elements: of two in the middle the lower."""
+
+@overload
+def median(input: Tensor, dim: _int, keepdim: _bool = False) -> _ValuesIndices:
+    """The medians along `dim`, of two in the middle the lower, and where they are."""
+
+@overload
 def min(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The smallest element. Equal ones share the gradient."""
 
@@ -1713,11 +1783,22 @@ def mse_loss(
 ) -> Tensor:
     """The square of the difference."""
 
+def msort(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The elements in ascending order along the first dimension."""
+
 def mul(input: _Operand, other: _Operand, *, out: Tensor | None = None) -> Tensor:
     """`input * other`, broadcast."""
 
 def mv(input: Tensor, vec: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The product of a matrix and a vector."""
+
+@overload
+def nanmedian(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The median of all elements that are numbers: of two in the middle the lower."""
+
+@overload
+def nanmedian(input: Tensor, dim: _int, keepdim: _bool = False) -> _ValuesIndices:
+    """The medians along `dim` of the elements that are numbers, and where they are."""
 
 @overload
 def narrow(input: Tensor, dim: _int, start: _int, length: _int, *, out: Tensor | None = None) -> Tensor:
@@ -1988,6 +2069,16 @@ def reshape(input: Tensor, shape: Sequence[_int], *, out: Tensor | None = None) 
 def reshape(input: Tensor, *shape: _int, out: Tensor | None = None) -> Tensor:
     """The same elements under another shape, one size of which may be -1: a view where strides allow, else a copy."""
 
+def rms_norm(
+    input: Tensor,
+    normalized_shape: _int | Sequence[_int],
+    weight: Tensor | None = None,
+    eps: _float | None = None,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
+    """Each slice over the last dimensions, of shape `normalized_shape`, divided by its root mean square, times `weight` (Zhang and Sennrich, 2019)."""
+
 def roll(
     input: Tensor,
     shifts: _int | Sequence[_int],
@@ -2060,6 +2151,9 @@ def softmax(
 ) -> Tensor:
     """`exp(input)` along `dim`, divided by its sum there."""
 
+def sort(input: Tensor, dim: _int = -1, descending: _bool = False, *, stable: _bool = False) -> _ValuesIndices:
+    """The elements in order along `dim`, and where they were. Equal elements keep their order; what is not a number counts as larger than all numbers."""
+
 @overload
 def split(input: Tensor, split_size: _int, dim: _int = 0) -> tuple[Tensor, ...]:
     """Pieces of `split_size` along `dim`, the last of which may be smaller. They share memory with `input`."""
@@ -2119,6 +2213,9 @@ def t(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 def tanh(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The hyperbolic tangent of each element."""
+
+def topk(input: Tensor, k: _int, dim: _int = -1, largest: _bool = True, sorted: _bool = True) -> _ValuesIndices:
+    """The `k` largest elements along `dim`, by default the last, or the smallest unless `largest`; and where they are."""
 
 def transpose(input: Tensor, dim0: _int, dim1: _int, *, out: Tensor | None = None) -> Tensor:
     """The same elements with two dimensions swapped. Shares memory with `input`."""
