@@ -108,8 +108,11 @@ pub fn apply_all(op: &dyn Op, inputs: &[&Tensor]) -> Result<Outputs> {
 
 /// Runs a kernel into outputs that nobody else has yet.
 fn run_locked(op: &dyn Op, inputs: &[&Tensor], outs: &[Tensor]) -> Result<()> {
-    let reads: SmallVec<[&Storage; 3]> = inputs.iter().map(|t| &**t.storage()).collect();
-    let _locks = lock(&reads, &[]);
+    let _locks = match inputs {
+        [a] => lock(&[a.storage()], &[]),
+        [a, b] => lock(&[a.storage(), b.storage()], &[]),
+        _ => lock(&inputs.iter().map(|t| &**t.storage()).collect::<SmallVec<[&Storage; 4]>>(), &[]),
+    };
     // SAFETY: the locks are held to the end of the kernel.
     unsafe { kernel(op, inputs, outs) }
 }

@@ -108,8 +108,14 @@ pub type Guards<'a> = SmallVec<[Guard<'a>; 3]>;
 /// Locks each distinct storage once (a second read lock may wait for ever behind a writer), in address order, so that two
 /// operations cannot wait for each other. What an operation makes is nobody else's yet, and needs no lock.
 pub fn lock<'a>(reads: &[&'a Storage], writes: &[&'a Storage]) -> Guards<'a> {
-    if let ([a], []) = (reads, writes) {
-        return smallvec![Guard::Read { _lock: a.read() }];
+    match (reads, writes) {
+        ([a], []) => return smallvec![Guard::Read { _lock: a.read() }],
+        ([a, b], []) if std::ptr::eq(*a, *b) => return smallvec![Guard::Read { _lock: a.read() }],
+        ([a, b], []) => {
+            let (first, second) = if std::ptr::from_ref(*a) < std::ptr::from_ref(*b) { (a, b) } else { (b, a) };
+            return smallvec![Guard::Read { _lock: first.read() }, Guard::Read { _lock: second.read() }];
+        }
+        _ => {}
     }
     let mut order: SmallVec<[&Storage; 4]> = SmallVec::new();
     for s in reads.iter().chain(writes).copied() {

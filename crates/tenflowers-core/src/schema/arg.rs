@@ -67,7 +67,7 @@ args! {
     &'a [Tensor], Tensors, Value::Tensors(t) => t, Value::Tensor(t) => std::slice::from_ref(t);
     Indices<'a>, TensorOptions, Value::TensorOptions(t) => t;
     &'a [i64], Ints, Value::Ints(v) => v, Value::Int(v) => std::slice::from_ref(v);
-    IntOptions, IntOptions, Value::IntOptions(v) => v.clone(), Value::Ints(v) => v.iter().copied().map(Some).collect(),
+    IntOptions, IntOptions, Value::IntOptions(v) => (**v).clone(), Value::Ints(v) => v.iter().copied().map(Some).collect(),
         Value::Int(v) => smallvec![Some(*v)], Value::None => smallvec![None];
     Size<'a>, Size, Value::Ints(v) => Size(v), Value::Int(v) => Size(std::slice::from_ref(v));
     i64, Int, Value::Int(v) => *v;

@@ -15,7 +15,8 @@ pub enum Value {
     Scalar(Scalar),
     Int(i64),
     Ints(SmallVec<[i64; 4]>),
-    IntOptions(SmallVec<[Option<i64>; 4]>),
+    /// Boxed: rare, and larger than all others.
+    IntOptions(Box<super::IntOptions>),
     Float(f64),
     Bool(bool),
     DType(DType),

@@ -65,10 +65,13 @@ fn element(v: &Bound<'_, PyAny>) -> Option<Scalar> {
 
 /// An integer: Python's, NumPy's, or an integer tensor's one element; never a float or a bool.
 pub fn int(v: &Bound<'_, PyAny>) -> PyResult<i64> {
-    if v.is_exact_instance_of::<PyInt>()
-        && let Ok(i) = v.extract::<i64>()
-    {
-        return Ok(i);
+    if v.is_exact_instance_of::<PyInt>() {
+        let mut overflow = 0;
+        // SAFETY: an integer, which the call does not keep; it raises nothing for one.
+        let i = unsafe { pyo3::ffi::PyLong_AsLongLongAndOverflow(v.as_ptr(), &mut overflow) };
+        if overflow == 0 {
+            return Ok(i);
+        }
     }
     if v.is_instance_of::<PyBool>() {
         return Err(PyTypeError::new_err("an int is needed, not bool"));
@@ -167,7 +170,12 @@ pub fn convert(schema: &Schema, param: &Param, v: &Bound<'_, PyAny>) -> PyResult
             None => int(v).map(Value::Int).map_err(or_wrong),
             Some(items) => {
                 let item = |i: &Bound<'_, PyAny>| if i.is_none() { Ok(None) } else { int(i).map(Some) };
-                items.iter().map(item).collect::<PyResult<_>>().map(Value::IntOptions).map_err(or_wrong)
+                items
+                    .iter()
+                    .map(item)
+                    .collect::<PyResult<_>>()
+                    .map(|all| Value::IntOptions(Box::new(all)))
+                    .map_err(or_wrong)
             }
         },
         ParamKind::Bool => match v.cast::<PyBool>() {

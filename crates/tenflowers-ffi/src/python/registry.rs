@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString, PyTuple};
 use std::ffi::{CString, c_int};
 use std::sync::OnceLock;
-use tenflowers_core::schema::{Param, Place, Returns, Schema, Value};
+use tenflowers_core::schema::{Param, ParamKind, Place, Returns, Schema, Value};
 
 const MOST: usize = 1024;
 static TABLE: OnceLock<Vec<Row>> = OnceLock::new();
@@ -23,7 +23,7 @@ type Fast = unsafe extern "C" fn(
 struct Row {
     name: String,
     shared: overload::Row,
-    /// The only overload, if the tensor of a method is its first argument.
+    /// The only overload, if its first argument is a tensor, the one of a method, and nothing else is needed.
     alone: Option<&'static Schema>,
     /// The named tuples that the overloads return.
     tuples: Vec<Option<Py<PyAny>>>,
@@ -141,18 +141,16 @@ unsafe fn call(
         let Some(row) = TABLE.get().and_then(|t| t.get(row)) else {
             return Err(PyRuntimeError::new_err("the table of operations is not there yet"));
         };
-        // A method without arguments, `x.exp()`, goes straight on.
-        if nargs == 0
+        // One tensor and nothing else, `x.exp()` or `exp(x)`, goes straight on.
+        if nargs == usize::from(slf.is_null())
             && kwnames.is_null()
             && let Some(schema) = row.alone
         {
-            // SAFETY: a method is called on an object.
-            let slf = (!slf.is_null()).then(|| unsafe { Borrowed::from_ptr(py, slf) });
-            if let Some(slf) = slf
-                && let Some(t) = tensor_in(&slf)
-            {
+            // SAFETY: a method is called on an object, a function on the argument that was counted.
+            let only = unsafe { Borrowed::from_ptr(py, if slf.is_null() { *args } else { slf }) };
+            if let Some(t) = tensor_in(&only) {
                 let values = [Some(Value::Tensor(PyTensor::of(t)))];
-                let target = row.shared.in_place.then_some(slf);
+                let target = row.shared.in_place.then_some(only);
                 return run(py, schema, &row.tuples[0], &values, target, row.shared.in_place);
             }
         }
@@ -261,6 +259,12 @@ fn doc(row: &Row, method: bool) -> String {
     }
 }
 
+/// Whether a tensor is all that a call needs.
+fn takes_one_tensor(schema: &Schema) -> bool {
+    let [first, rest @ ..] = schema.params else { return false };
+    matches!(first.kind, ParamKind::Tensor | ParamKind::Operand) && rest.iter().all(|p| p.default.is_some())
+}
+
 /// The rows with the classes of what they return.
 fn table(py: Python<'_>) -> PyResult<Vec<Row>> {
     let make = py.import("collections")?.getattr("namedtuple")?;
@@ -271,7 +275,7 @@ fn table(py: Python<'_>) -> PyResult<Vec<Row>> {
     let row = |(name, shared): (String, overload::Row)| {
         let tuples = shared.overloads.iter().map(tuple).collect::<PyResult<_>>()?;
         let alone = match shared.overloads[..] {
-            [schema] if schema.own() == Some(0) => Some(schema),
+            [schema] if schema.own() == Some(0) && takes_one_tensor(schema) => Some(schema),
             _ => None,
         };
         Ok(Row { name, shared, alone, tuples })
