@@ -86,6 +86,13 @@ def _pad_samples(m: Maker) -> Iterator[Sample]:
     yield sample(m(4, 3).T, (1, 0))
     yield sample(m(0, 3), (0, 0, 1, 1))
     yield sample(m(3), ())
+    for mode in ("reflect", "replicate", "circular"):
+        yield sample(m(2, 4), (3, 1), mode)
+        yield sample(m(2, 3, 4), (0, 2), mode=mode)
+        yield sample(m(2, 3, 4), (1, -2, 2, 1), mode)
+        yield sample(m(2, 2, 3, 3, 2), (1, 1, 0, 2, 1, 2), mode=mode)
+        yield sample(m(4, 3).T, (1, 1), mode=mode, value=0)
+    yield sample(m(1, 2), (4, 5), "replicate")
 
 
 def _roll(x: Array, shifts: Any, dims: Any = None) -> Any:
@@ -93,7 +100,9 @@ def _roll(x: Array, shifts: Any, dims: Any = None) -> Any:
 
 
 def _pad(x: Array, pad: Any, mode: str = "constant", value: Any = None) -> Any:
-    assert mode == "constant"
+    how: dict[str, Any] = {"mode": {"replicate": "edge", "circular": "wrap"}.get(mode, mode)}
+    if mode == "constant":
+        how["constant_values"] = value or 0
     result = x
     for place in range(len(pad) // 2):
         axis = x.ndim - 1 - place
@@ -102,7 +111,7 @@ def _pad(x: Array, pad: Any, mode: str = "constant", value: Any = None) -> Any:
         cut[axis] = slice(max(-before, 0), result.shape[axis] - max(-after, 0))
         widths = [(0, 0)] * x.ndim
         widths[axis] = (max(before, 0), max(after, 0))
-        result = np.pad(result[tuple(cut)], widths, constant_values=value or 0)
+        result = np.pad(result[tuple(cut)], widths, **how)
     return result
 
 

@@ -14,6 +14,7 @@ pub mod math;
 pub mod movement;
 pub mod norm;
 pub mod number;
+pub mod optim;
 pub mod philox;
 pub mod pool;
 pub mod pooling;

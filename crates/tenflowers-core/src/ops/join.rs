@@ -1,13 +1,12 @@
 //! Tensors put together, repeated and moved about.
-use super::cast::fill_kernel;
 use super::promote::{cast, result_type};
 use super::view::{expand_to, reshape_to, slice_to};
 use super::{copy, full_of, unsqueeze};
 use crate::cpu::{View, ViewMut, movement};
-use crate::dtype::{Category, Scalar};
+use crate::dtype::Scalar;
 use crate::error::{Result, TensorError};
 use crate::grad::Back;
-use crate::layout::{Layout, Shape, axes, axis, checked_numel, shape_of};
+use crate::layout::{Shape, axes, axis, checked_numel, shape_of};
 use crate::op::{Grads, Keep, Meta, Op, apply};
 use crate::ops;
 use crate::schema::{Operand, Size};
@@ -235,121 +234,6 @@ ops! {
         pub fn triu(input: &Tensor, diagonal: i64 = 0) into target -> Tensor {
             triangle("triu", input, diagonal, false, target)
         }
-    }
-    [nn] {
-        /// The tensor with `value` around it: `pad` holds the numbers before and after for the last dimension, then for the
-        /// one before it, and so on; negative ones cut off. `mode` "constant" is there.
-        ///
-        /// `value` is 0 unless given; other modes are an `UnsupportedError`.
-        ///
-        /// ```python
-        /// >>> F.pad(tf.tensor([[1, 2]]), (1, 2))
-        /// tensor([[0, 1, 2, 0, 0]])
-        /// >>> F.pad(tf.tensor([1, 2, 3]), (-1, 1), value=9)
-        /// tensor([2, 3, 9])
-        /// ```
-        pub fn pad_constant as pad(input: &Tensor, pad: &[i64], mode: &str = "constant", value: Option<Scalar> = None::<Scalar>) -> Tensor {
-            padded(input, pad, mode, value)
-        }
-    }
-}
-
-fn padded(input: &Tensor, pad: &[i64], mode: &str, value: Option<Scalar>) -> Result<Tensor> {
-    match mode {
-        "constant" => {}
-        "reflect" | "replicate" | "circular" => {
-            return Err(TensorError::unsupported("pad", format!("mode='{mode}'")));
-        }
-        other => {
-            let what = format!("mode must be 'constant', 'reflect', 'replicate' or 'circular', not '{other}'");
-            return Err(TensorError::argument("pad", what));
-        }
-    }
-    if pad.len() % 2 == 1 || pad.len() / 2 > input.rank() {
-        let what = format!(
-            "{} numbers for a tensor of {} dimensions: two for each dimension are needed",
-            pad.len(),
-            input.rank()
-        );
-        return Err(TensorError::argument("pad", what));
-    }
-    let value = value.unwrap_or(Scalar::ZERO);
-    if value.category() == Category::Complex && !input.dtype().is_complex() {
-        return Err(TensorError::argument(
-            "pad",
-            format!("a complex value cannot be put into a tensor of {}", input.dtype()),
-        ));
-    }
-    let mut shape: Shape = input.shape().into();
-    let mut x = input.clone();
-    // Where the input begins in the result.
-    let mut starts: Shape = smallvec::smallvec![0; shape.len()];
-    for (i, sides) in pad.chunks_exact(2).enumerate() {
-        let d = input.rank() - 1 - i;
-        let (before, after, n) = (sides[0], sides[1], input.shape()[d] as i64);
-        let total = n
-            .checked_add(before)
-            .and_then(|t| t.checked_add(after))
-            .ok_or_else(|| TensorError::no_memory(usize::MAX))?;
-        if total < 0 {
-            let what = format!("padding {before} and {after} leaves nothing of dimension {d} of size {n}");
-            return Err(TensorError::argument("pad", what));
-        }
-        shape[d] = total as usize;
-        starts[d] = before.max(0) as usize;
-        let (cut, keep) = (before.min(0).unsigned_abs() as usize, n + before.min(0) + after.min(0));
-        if keep < n {
-            x = slice_to(&x, d, cut.min(n as usize), keep.max(0) as usize, 1)?;
-        }
-    }
-    checked_numel(&shape)?;
-    apply(&Pad { starts, shape, value }, &[&x])
-}
-
-/// A tensor with a value around it.
-#[derive(Debug, Clone)]
-struct Pad {
-    /// Where the input begins in the result.
-    starts: Shape,
-    shape: Shape,
-    value: Scalar,
-}
-
-impl Op for Pad {
-    fn name(&self) -> &'static str {
-        "pad"
-    }
-    fn infer(&self, inputs: &[&Tensor]) -> Result<Meta> {
-        Meta::one(self.shape.clone(), inputs[0].dtype())
-    }
-    fn cpu(&self, inputs: &[View], outs: &mut [ViewMut]) -> Result<()> {
-        let (x, out) = (&inputs[0], &mut outs[0]);
-        let (base, dtype) = (out.start(), out.dtype);
-        // The part that is left, in which each dimension's sides are filled in turn.
-        let mut middle = Layout { offset: 0, ..out.layout.clone() };
-        let at = |mut part: Layout, write: &mut dyn FnMut(&mut ViewMut) -> Result<()>| {
-            let from = base.wrapping_add(std::mem::take(&mut part.offset) * dtype.size());
-            // SAFETY: a part of the output, written by nobody else.
-            write(&mut unsafe { ViewMut::new(from, &part, dtype) })
-        };
-        for (d, (&start, &n)) in self.starts.iter().zip(&x.layout.shape).enumerate() {
-            for (first, length) in [(0, start), (start + n, self.shape[d] - start - n)] {
-                if length > 0 {
-                    at(middle.narrow(d, first, length, 1), &mut |part| fill_kernel(self.value, part))?;
-                }
-            }
-            middle = middle.narrow(d, start, n, 1);
-        }
-        at(middle, &mut |part| movement::copy(x, part))
-    }
-    fn keep(&self, _: &[bool]) -> Keep {
-        Keep::new()
-    }
-    fn vjp(&self, back: &Back) -> Result<Grads> {
-        let (g, shape) = (back.grad()?, back.shape(0));
-        let part = |t: Tensor, d: usize| slice_to(&t, d, self.starts[d], shape[d], 1);
-        let changed = |d: &usize| shape[*d] != self.shape[*d];
-        Ok(smallvec![Some((0..shape.len()).filter(changed).try_fold(g.clone(), part)?)])
     }
 }
 

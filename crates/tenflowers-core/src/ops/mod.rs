@@ -2,7 +2,6 @@
 mod binary;
 mod bounds;
 mod cast;
-
 mod compare;
 mod create;
 mod index;
@@ -11,6 +10,7 @@ mod linalg;
 mod matmul;
 mod nn;
 mod optim;
+mod padding;
 mod promote;
 mod random;
 mod reduce;
@@ -31,6 +31,7 @@ pub use linalg::*;
 pub use matmul::*;
 pub use nn::*;
 pub use optim::*;
+pub use padding::*;
 pub use random::*;
 pub use reduce::*;
 pub use scan::*;
@@ -43,7 +44,7 @@ use crate::schema::Schema;
 
 /// Every public operation.
 pub fn schemas() -> impl Iterator<Item = &'static Schema> {
-    let families: [&[&[Schema]]; 16] = [
+    let families: [&[&[Schema]]; 17] = [
         binary::SCHEMAS,
         cast::SCHEMAS,
         compare::SCHEMAS,
@@ -52,6 +53,7 @@ pub fn schemas() -> impl Iterator<Item = &'static Schema> {
         linalg::SCHEMAS,
         matmul::SCHEMAS,
         optim::SCHEMAS,
+        padding::SCHEMAS,
         random::SCHEMAS,
         reduce::SCHEMAS,
         reduce::extremes::SCHEMAS,

@@ -1,5 +1,6 @@
 //! Steps of optimizers over all parameters in one call.
-use crate::cpu::{View, ViewMut, pool, simd::vectorize};
+use crate::cpu::optim::{Adam, Sgd};
+use crate::cpu::{View, ViewMut};
 use crate::dtype::DType;
 use crate::error::{Result, TensorError};
 use crate::grad::{self, Back};
@@ -8,9 +9,6 @@ use crate::ops;
 use crate::tensor::Tensor;
 use smallvec::smallvec;
 
-/// Elements of one task.
-const GRAIN: usize = 1 << 14;
-
 /// A rule that changes parameters; inputs are the gradients, outputs the parameters and then their states, list by list.
 #[derive(Debug, Clone)]
 enum Step {
@@ -18,75 +16,6 @@ enum Step {
     /// With the number of the step of each parameter.
     Adam(Adam, Vec<f64>),
 }
-
-#[derive(Debug, Clone, Copy)]
-struct Sgd {
-    lr: f64,
-    weight_decay: f64,
-    momentum: f64,
-    dampening: f64,
-    nesterov: bool,
-    maximize: bool,
-    first: bool,
-}
-
-/// Kingma and Ba (2015); with `decoupled`, Loshchilov and Hutter (2019).
-#[derive(Debug, Clone, Copy)]
-struct Adam {
-    lr: f64,
-    beta1: f64,
-    beta2: f64,
-    weight_decay: f64,
-    eps: f64,
-    amsgrad: bool,
-    maximize: bool,
-    decoupled: bool,
-}
-
-macro_rules! rules {
-    ($t:ty, $sgd:ident, $adam:ident) => {
-        #[inline(always)]
-        fn $sgd(s: &Sgd, g: &[$t], p: &mut [$t], mut m: Option<&mut [$t]>) {
-            let [lr, decay, momentum] = [s.lr as $t, s.weight_decay as $t, s.momentum as $t];
-            let fresh = if s.first { 1.0 } else { (1.0 - s.dampening) as $t };
-            let kept = if s.first { 0.0 } else { momentum };
-            let sign: $t = if s.maximize { -1.0 } else { 1.0 };
-            for i in 0..p.len() {
-                let mut d = sign * g[i] + decay * p[i];
-                if let Some(m) = &mut m {
-                    // A buffer that is new may hold anything.
-                    let old = if s.first { 0.0 } else { kept * m[i] };
-                    m[i] = old + fresh * d;
-                    d = if s.nesterov { d + momentum * m[i] } else { m[i] };
-                }
-                p[i] -= lr * d;
-            }
-        }
-        #[inline(always)]
-        fn $adam(s: &Adam, step: f64, g: &[$t], p: &mut [$t], m: &mut [$t], v: &mut [$t], mut top: Option<&mut [$t]>) {
-            let [b1, b2] = [s.beta1 as $t, s.beta2 as $t];
-            // size * m / (sqrt(v) / root + eps), with one division.
-            let root = (1.0 - s.beta2.powf(step)).sqrt();
-            let (size, eps) = ((s.lr / (1.0 - s.beta1.powf(step)) * root) as $t, (s.eps * root) as $t);
-            let sign: $t = if s.maximize { -1.0 } else { 1.0 };
-            let (shrink, decay) =
-                if s.decoupled { ((1.0 - s.lr * s.weight_decay) as $t, 0.0) } else { (1.0, s.weight_decay as $t) };
-            for i in 0..p.len() {
-                let d = sign * g[i] + decay * p[i];
-                m[i] += (1.0 - b1) * (d - m[i]);
-                v[i] = b2 * v[i] + (1.0 - b2) * d * d;
-                let mut second = v[i];
-                if let Some(top) = &mut top {
-                    top[i] = if top[i] > second { top[i] } else { second };
-                    second = top[i];
-                }
-                p[i] = p[i] * shrink - size * m[i] / (second.sqrt() + eps);
-            }
-        }
-    };
-}
-rules!(f32, sgd_f32, adam_f32);
-rules!(f64, sgd_f64, adam_f64);
 
 impl Step {
     fn states(&self) -> usize {
@@ -100,27 +29,6 @@ impl Step {
                 }
             }
         }
-    }
-    /// Runs the rule on parameter `k`: `lists` holds its gradient, itself and its states.
-    fn one<T: crate::Element>(
-        &self,
-        g: &View,
-        outs: &mut [&mut ViewMut],
-        rule: impl Fn(&[T], &mut [&mut [T]]) + Sync,
-    ) -> Result<()> {
-        let n = g.layout.numel();
-        let g = g.to_slice::<T>()?;
-        let places: Vec<usize> = outs.iter_mut().map(|o| o.ptr::<T>() as usize).collect();
-        pool::ranges(n, GRAIN, &|range| {
-            // SAFETY: outputs lie in one run each, were told apart, and ranges do not overlap.
-            let part =
-                |&p: &usize| unsafe { std::slice::from_raw_parts_mut((p as *mut T).add(range.start), range.len()) };
-            let mut parts: Vec<&mut [T]> = places.iter().map(part).collect();
-            vectorize(
-                #[inline(always)]
-                |_| rule(&g[range.clone()], &mut parts),
-            );
-        })
     }
 }
 
@@ -145,43 +53,9 @@ impl Op for Step {
         for (k, g) in inputs.iter().enumerate() {
             let mut mine: Vec<&mut ViewMut> =
                 outs.iter_mut().enumerate().filter(|(i, _)| i % n == k).map(|(_, o)| o).collect();
-            match (self, g.dtype) {
-                (Step::Sgd(s), DType::F64) => self.one::<f64>(
-                    g,
-                    &mut mine,
-                    #[inline(always)]
-                    |g, lists| {
-                        let [p, rest @ ..] = lists else { return };
-                        sgd_f64(s, g, p, rest.first_mut().map(|m| &mut **m));
-                    },
-                )?,
-                (Step::Sgd(s), _) => self.one::<f32>(
-                    g,
-                    &mut mine,
-                    #[inline(always)]
-                    |g, lists| {
-                        let [p, rest @ ..] = lists else { return };
-                        sgd_f32(s, g, p, rest.first_mut().map(|m| &mut **m));
-                    },
-                )?,
-                (Step::Adam(s, steps), DType::F64) => self.one::<f64>(
-                    g,
-                    &mut mine,
-                    #[inline(always)]
-                    |g, lists| {
-                        let [p, m, v, rest @ ..] = lists else { return };
-                        adam_f64(s, steps[k], g, p, m, v, rest.first_mut().map(|t| &mut **t));
-                    },
-                )?,
-                (Step::Adam(s, steps), _) => self.one::<f32>(
-                    g,
-                    &mut mine,
-                    #[inline(always)]
-                    |g, lists| {
-                        let [p, m, v, rest @ ..] = lists else { return };
-                        adam_f32(s, steps[k], g, p, m, v, rest.first_mut().map(|t| &mut **t));
-                    },
-                )?,
+            match self {
+                Step::Sgd(rule) => rule.step(g, &mut mine)?,
+                Step::Adam(rule, steps) => rule.step(steps[k], g, &mut mine)?,
             }
         }
         Ok(())
