@@ -59,6 +59,8 @@ pub type Metas = SmallVec<[(Shape, DType); 1]>;
 /// What an operation makes, known before it runs.
 pub enum Meta {
     New(Metas),
+    /// One output of the shape of input 0.
+    Like(DType),
     /// Another look at the storage of input 0.
     View(Layout),
     /// Another look, at elements of another type that the input's consist of.
@@ -85,16 +87,24 @@ pub fn apply(op: &dyn Op, inputs: &[&Tensor]) -> Result<Tensor> {
     match op.infer(inputs)? {
         Meta::View(layout) => Ok(view(op, inputs[0], layout, inputs[0].dtype())),
         Meta::Part(layout, dtype) => Ok(view(op, inputs[0], layout, dtype)),
+        Meta::Like(dtype) if !recording(inputs) => run_alone(op, inputs, inputs[0].shape(), dtype),
+        Meta::Like(dtype) => Ok(run_new(op, inputs, like(inputs, dtype))?.swap_remove(0)),
         Meta::New(metas) => match &metas[..] {
-            // What most calls on small tensors are, without lists and history.
-            [(shape, dtype)] if !recording(inputs) => {
-                let out = Tensor::empty(shape, *dtype)?;
-                run_locked(op, inputs, std::slice::from_ref(&out))?;
-                Ok(out)
-            }
+            [(shape, dtype)] if !recording(inputs) => run_alone(op, inputs, shape, *dtype),
             _ => Ok(run_new(op, inputs, metas)?.swap_remove(0)),
         },
     }
+}
+
+/// What most calls on small tensors are: one output, without lists and history.
+fn run_alone(op: &dyn Op, inputs: &[&Tensor], shape: &[usize], dtype: DType) -> Result<Tensor> {
+    let out = Tensor::empty(shape, dtype)?;
+    run_locked(op, inputs, std::slice::from_ref(&out))?;
+    Ok(out)
+}
+
+fn like(inputs: &[&Tensor], dtype: DType) -> Metas {
+    smallvec![(SmallVec::from_slice(inputs[0].shape()), dtype)]
 }
 
 /// As [`apply`], with all outputs.
@@ -102,6 +112,7 @@ pub fn apply_all(op: &dyn Op, inputs: &[&Tensor]) -> Result<Outputs> {
     match op.infer(inputs)? {
         Meta::View(layout) => Ok(smallvec![view(op, inputs[0], layout, inputs[0].dtype())]),
         Meta::Part(layout, dtype) => Ok(smallvec![view(op, inputs[0], layout, dtype)]),
+        Meta::Like(dtype) => run_new(op, inputs, like(inputs, dtype)),
         Meta::New(metas) => run_new(op, inputs, metas),
     }
 }
@@ -157,8 +168,9 @@ unsafe fn kernel<'a>(op: &dyn Op, inputs: &[&'a Tensor], outs: &'a [Tensor]) -> 
             op.cpu(&views, &mut outs)
         }
     };
-    let elements = inputs.iter().copied().chain(outs).map(Tensor::numel).max().unwrap_or(0);
-    if elements.max(op.cost(inputs)) < LONG { run() } else { host::detached(run) }
+    let long = |t: &Tensor| t.numel() >= LONG;
+    let long = outs.iter().any(long) || inputs.iter().copied().any(long) || op.cost(inputs) >= LONG;
+    if long { host::detached(run) } else { run() }
 }
 
 fn view(op: &dyn Op, parent: &Tensor, layout: Layout, dtype: DType) -> Tensor {
@@ -197,8 +209,10 @@ pub fn apply_to(op: &dyn Op, inputs: &[&Tensor], target: Option<&Tensor>) -> Res
 }
 
 fn check_target(op: &dyn Op, inputs: &[&Tensor], target: &Tensor) -> Result<DType> {
-    let Meta::New(metas) = op.infer(inputs)? else {
-        return Err(TensorError::argument(op.name(), "a view cannot be written into a tensor"));
+    let metas = match op.infer(inputs)? {
+        Meta::New(metas) => metas,
+        Meta::Like(dtype) => like(inputs, dtype),
+        _ => return Err(TensorError::argument(op.name(), "a view cannot be written into a tensor")),
     };
     let (shape, left, right) = (&metas[0].0, metas[0].1, target.dtype());
     if shape[..] != *target.shape() {

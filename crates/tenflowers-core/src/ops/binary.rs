@@ -14,7 +14,7 @@ use crate::op::{Class, Grads, Keep, Meta, Op, apply, apply_to};
 use crate::schema::Operand;
 use crate::tensor::Tensor;
 use crate::{compute_type, ops, storage_type};
-use smallvec::{SmallVec, smallvec};
+use smallvec::smallvec;
 
 /// What a binary operation is, in one place.
 #[derive(Debug)]
@@ -46,15 +46,14 @@ impl Op for Binary {
     fn infer(&self, inputs: &[&Tensor]) -> Result<Meta> {
         let a = inputs[0];
         let dtype = if self.row.bool_result { DType::Bool } else { a.dtype() };
-        let shape = match inputs.get(1) {
+        match inputs.get(1) {
             Some(b) if b.dtype() != a.dtype() => {
                 let what = "expected operands of one dtype";
-                return Err(TensorError::DType { op: self.row.name, what, left: a.dtype(), right: b.dtype() });
+                Err(TensorError::DType { op: self.row.name, what, left: a.dtype(), right: b.dtype() })
             }
-            Some(b) if a.shape() != b.shape() => broadcast(self.row.name, a.shape(), b.shape())?,
-            _ => SmallVec::from_slice(a.shape()),
-        };
-        Meta::one(shape, dtype)
+            Some(b) if a.shape() != b.shape() => Meta::one(broadcast(self.row.name, a.shape(), b.shape())?, dtype),
+            _ => Ok(Meta::Like(dtype)),
+        }
     }
     fn cpu(&self, inputs: &[View], outs: &mut [ViewMut]) -> Result<()> {
         let dtype = inputs[0].dtype;

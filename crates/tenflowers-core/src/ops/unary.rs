@@ -53,13 +53,13 @@ impl Op for Unary {
         Class::Elementwise
     }
     fn infer(&self, inputs: &[&Tensor]) -> Result<Meta> {
-        let (shape, dtype) = inputs[0].meta();
+        let dtype = inputs[0].dtype();
         let dtype = match self.0.result {
             Outcome::Same => dtype,
             Outcome::Bool => DType::Bool,
             Outcome::Real => dtype.to_real(),
         };
-        Meta::one(shape, dtype)
+        Ok(Meta::Like(dtype))
     }
     fn cpu(&self, inputs: &[View], outs: &mut [ViewMut]) -> Result<()> {
         let dtype = inputs[0].dtype;
