@@ -365,9 +365,11 @@ def test_exception_in_a_hook() -> None:
 def test_a_view_that_became_a_leaf_is_a_base_of_its_own() -> None:
     x = tf.tensor([[1.0, 2.0], [3.0, 4.0]]).t().requires_grad_()
     row = x[0]
-    assert x.is_leaf and row.requires_grad
+    assert x.is_leaf
+    assert row.requires_grad
     (row * tf.tensor([10.0, 100.0])).sum().backward()
-    assert x.grad is not None and x.grad.tolist() == [[10.0, 100.0], [0.0, 0.0]]
+    assert x.grad is not None
+    assert x.grad.tolist() == [[10.0, 100.0], [0.0, 0.0]]
     (x[1][0] * 2.0).backward()
     assert x.grad.tolist() == [[10.0, 100.0], [2.0, 0.0]]
     with pytest.raises(RuntimeError):

@@ -18,7 +18,7 @@ __all__ = [
 ]
 
 _Sizes = int | tuple[int, int]
-_Parts = int | None | tuple[int | None, ...]
+_Parts = int | tuple[int | None, ...]
 
 
 class MaxPool2d(Module):
@@ -128,7 +128,7 @@ class _AdaptiveMaxPool(_AdaptivePool):
 class AdaptiveAvgPool1d(_AdaptivePool):
     """The means of the windows that cut (N, C, L) or (C, L) into ``output_size`` parts.
 
-    ``output_size`` is an integer; ``None`` is the input's size.
+    ``output_size`` is an integer, or ``(None,)`` for the input's size.
 
     >>> nn.AdaptiveAvgPool1d(2)(tf.tensor([[1.0, 2.0, 3.0, 4.0]]))
     tensor([[1.5000, 3.5000]])
@@ -141,7 +141,7 @@ class AdaptiveAvgPool1d(_AdaptivePool):
 class AdaptiveAvgPool2d(_AdaptivePool):
     """The means of the windows that cut (N, C, H, W) or (C, H, W) into ``output_size`` parts.
 
-    Sizes are an integer or one for each dimension; ``None`` is the input's size.
+    Sizes are an integer or one for each dimension, of which ``None`` is the input's size.
 
     >>> nn.AdaptiveAvgPool2d((1, None))(tf.arange(16.0).view(1, 4, 4))
     tensor([[[6., 7., 8., 9.]]])
@@ -154,7 +154,7 @@ class AdaptiveAvgPool2d(_AdaptivePool):
 class AdaptiveAvgPool3d(_AdaptivePool):
     """The means of the windows that cut (N, C, D, H, W) or (C, D, H, W) into ``output_size`` parts.
 
-    Sizes are an integer or one for each dimension; ``None`` is the input's size.
+    Sizes are an integer or one for each dimension, of which ``None`` is the input's size.
 
     >>> nn.AdaptiveAvgPool3d(1)(tf.arange(8.0).view(1, 2, 2, 2))
     tensor([[[[3.5000]]]])
@@ -167,7 +167,7 @@ class AdaptiveAvgPool3d(_AdaptivePool):
 class AdaptiveMaxPool1d(_AdaptiveMaxPool):
     """The largest values of the windows that cut (N, C, L) or (C, L) into ``output_size`` parts.
 
-    ``output_size`` is an integer; ``None`` is the input's size. With
+    ``output_size`` is an integer, or ``(None,)`` for the input's size. With
     ``return_indices`` it also gives the places of the values.
 
     >>> nn.AdaptiveMaxPool1d(2)(tf.tensor([[1.0, 5.0, 3.0, 4.0]]))
@@ -182,7 +182,7 @@ class AdaptiveMaxPool1d(_AdaptiveMaxPool):
 class AdaptiveMaxPool2d(_AdaptiveMaxPool):
     """The largest values of the windows that cut (N, C, H, W) or (C, H, W) into ``output_size`` parts.
 
-    Sizes are an integer or one for each dimension; ``None`` is the input's size. With
+    Sizes are an integer or one for each dimension, of which ``None`` is the input's size. With
     ``return_indices`` it also gives the places of the values.
 
     >>> nn.AdaptiveMaxPool2d((1, None))(tf.arange(16.0).view(1, 4, 4))
@@ -197,7 +197,7 @@ class AdaptiveMaxPool2d(_AdaptiveMaxPool):
 class AdaptiveMaxPool3d(_AdaptiveMaxPool):
     """The largest values of the windows that cut (N, C, D, H, W) or (C, D, H, W) into ``output_size`` parts.
 
-    Sizes are an integer or one for each dimension; ``None`` is the input's size. With
+    Sizes are an integer or one for each dimension, of which ``None`` is the input's size. With
     ``return_indices`` it also gives the places of the values.
 
     >>> nn.AdaptiveMaxPool3d(1)(tf.arange(8.0).view(1, 2, 2, 2))
