@@ -1,5 +1,6 @@
 # make demo    builds everything in .venv and trains a network on handwritten digits
 # make test    the checks, then the Rust, Python and C tests
+# make bench   measures beside PyTorch, or NumPy; BENCH="--threads 2 --peer-python ..." are its arguments
 # Needed on the machine: Rust, Python 3.10 or newer with venv, make and a C compiler.
 
 PYTHON ?= python3
@@ -16,7 +17,7 @@ export PYO3_PYTHON := $(CURDIR)/$(BIN)/python
 unexport CONDA_PREFIX PYTHONHOME PYTHONPATH
 
 .NOTPARALLEL:
-.PHONY: demo test check bench docs stubs header clean build test-rust test-python test-c
+.PHONY: demo test check bench bench-check docs stubs header clean build test-rust test-python test-isa test-c
 
 demo: build
 	$(BIN)/python examples/python/digits.py
@@ -36,7 +37,10 @@ check: build
 	$(BIN)/python scripts/check_sizes.py
 
 bench: build
-	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python -m benchmarks.run $(BENCH)
+
+bench-check: build
+	$(BIN)/python -m benchmarks.regression
 
 docs:
 	cargo doc --workspace --no-deps
@@ -60,6 +64,10 @@ test-rust:
 
 test-python: build
 	$(BIN)/python -m pytest
+
+# The kernels' tests with each instruction set that the machine has, beside the best, which the other tests use.
+test-isa: build
+	$(BIN)/python scripts/each_isa.py
 
 test-c:
 	cargo build --release --package tenflowers-ffi --no-default-features --features c
