@@ -7,7 +7,9 @@ use super::simd::{Lanes, vectorize};
 use super::{View, ViewMut};
 use crate::dtype::{C64, DType, Element};
 use crate::error::Result;
+use drive::{BLOCK, Buffer, INPUTS, strided};
 pub(super) use drive::{Block, GRAIN, Rows, Run, drive};
+use std::mem::MaybeUninit;
 
 mod drive;
 mod tile;
@@ -17,12 +19,12 @@ pub(super) const fn wide<T: Element>() -> bool {
     matches!(T::ELEMENT, DType::F32 | DType::F64 | DType::I32 | DType::I64 | DType::U8 | DType::Bool)
 }
 
-/// The loop of `map` where the bits of `FIXED` tell which operands are one value.
+/// The loop of `map`, where the bits of `FIXED` tell which operands are one value, and those of `SAME` which are the output.
 ///
 /// # Safety
 /// The operands that are not are runs of `n` elements, as is the output, which is none of them.
 #[inline(always)]
-unsafe fn each<T: Copy, U, const N: usize, const FIXED: usize>(
+unsafe fn each<T: Copy, U, const N: usize, const FIXED: usize, const SAME: usize>(
     lanes: Lanes,
     from: [*const T; N],
     to: *mut U,
@@ -37,7 +39,10 @@ unsafe fn each<T: Copy, U, const N: usize, const FIXED: usize>(
         }
         for i in 0..n {
             for k in 0..N {
-                if FIXED >> k & 1 == 0 {
+                if SAME >> k & 1 == 1 {
+                    // By the pointer that is written through, so that it is seen to be no other element.
+                    x[k] = *to.add(i).cast::<T>();
+                } else if FIXED >> k & 1 == 0 {
                     x[k] = *from[k].add(i);
                 }
             }
@@ -46,13 +51,28 @@ unsafe fn each<T: Copy, U, const N: usize, const FIXED: usize>(
     }
 }
 
+/// Which operands are one value, and which are the output.
+#[inline(always)]
+fn kinds(ins: &[Run], to: Rows) -> (usize, usize) {
+    ins.iter().rev().fold((0, 0), |(fixed, same), run| {
+        let is_same = !run.fixed && std::ptr::eq(run.at, to.at);
+        (fixed << 1 | usize::from(run.fixed), same << 1 | usize::from(is_same))
+    })
+}
+
+/// Whether `run` has a loop for them.
+#[inline(always)]
+const fn has_loop(n: usize, (fixed, same): (usize, usize)) -> bool {
+    matches!((fixed, same), (0, 0 | 1)) || n == 2 && matches!((fixed, same), (1 | 2, 0) | (2, 1))
+}
+
 /// The loop of `map` that suits the operands, for each run.
 ///
 /// # Safety
-/// The driver's word for its blocks, with elements of these types.
+/// The driver's word for its blocks, with elements of these types, and there is a loop for them.
 #[inline(always)]
 unsafe fn run<T: Copy, U, const N: usize>(lanes: Lanes, ins: &[Run], to: Rows, f: impl Fn(Lanes, [T; N]) -> U + Copy) {
-    let fixed = ins.iter().rev().fold(0, |bits, run| bits << 1 | usize::from(run.fixed));
+    let kinds = kinds(ins, to);
     for (row, start) in to.starts().enumerate() {
         let mut here = [std::ptr::null::<T>(); N];
         for (k, here) in here.iter_mut().enumerate() {
@@ -61,13 +81,37 @@ unsafe fn run<T: Copy, U, const N: usize>(lanes: Lanes, ins: &[Run], to: Rows, f
         let start = start.cast::<U>();
         // SAFETY: the caller's word.
         unsafe {
-            match fixed {
-                0 => each::<T, U, N, 0>(lanes, here, start, to.len, f),
-                1 => each::<T, U, N, 1>(lanes, here, start, to.len, f),
-                2 if N == 2 => each::<T, U, N, 2>(lanes, here, start, to.len, f),
-                _ if N == 2 => each::<T, U, N, 3>(lanes, here, start, to.len, f),
-                _ => unreachable!("more operands are never one value"),
+            match kinds {
+                (0, 0) => each::<T, U, N, 0, 0>(lanes, here, start, to.len, f),
+                (0, _) if size_of::<T>() == size_of::<U>() => each::<T, U, N, 0, 1>(lanes, here, start, to.len, f),
+                (1, _) if N == 2 => each::<T, U, N, 1, 0>(lanes, here, start, to.len, f),
+                (_, 0) if N == 2 => each::<T, U, N, 2, 0>(lanes, here, start, to.len, f),
+                _ if N == 2 && size_of::<T>() == size_of::<U>() => each::<T, U, N, 2, 1>(lanes, here, start, to.len, f),
+                _ => unreachable!("there is a loop for them"),
             }
+        }
+    }
+}
+
+/// Runs `block` on pieces of operands that are neither one value nor the output: copies, where they were.
+fn apart(size: usize, ins: &[Run], to: Rows, to_size: usize, block: &dyn Fn(&[Run], Rows)) {
+    let mut buffers = [const { MaybeUninit::<Buffer>::uninit() }; INPUTS];
+    for (row, start) in to.starts().enumerate() {
+        for done in (0..to.len).step_by(BLOCK) {
+            let n = BLOCK.min(to.len - done);
+            let start = start.wrapping_add(done * to_size);
+            let mut pieces = [Run::NONE; INPUTS];
+            for ((piece, run), buffer) in pieces.iter_mut().zip(ins).zip(&mut buffers) {
+                let at = run.nth(row).at;
+                piece.at = at.wrapping_add(if run.fixed { 0 } else { done * size });
+                if run.fixed || std::ptr::eq(piece.at, start) {
+                    let buffer = buffer.as_mut_ptr().cast::<u8>();
+                    // SAFETY: as many elements are there, or one, and a buffer has room for them.
+                    unsafe { strided(size, piece.at, isize::from(!run.fixed), buffer, 1, n) };
+                    piece.at = buffer;
+                }
+            }
+            block(&pieces[..ins.len()], Rows::one(start, n));
         }
     }
 }
@@ -83,11 +127,8 @@ pub fn map<T: Element, U: Element, const N: usize>(
     f: impl Fn(Lanes, [T; N]) -> U + Sync + Copy,
 ) -> Result<()> {
     let views = inputs.map(|v| *v);
-    let block = |ins: &[Run], to: Rows| {
-        if to.len == 0 {
-            return;
-        }
-        // SAFETY: the driver hands over runs of n elements of these types, and the output is none of the inputs.
+    let plain = |ins: &[Run], to: Rows| {
+        // SAFETY: the driver hands over runs of n elements of these types, and there is a loop for them.
         unsafe {
             if const { wide::<T>() } {
                 vectorize(
@@ -99,6 +140,73 @@ pub fn map<T: Element, U: Element, const N: usize>(
             }
         }
     };
+    let block = |ins: &[Run], to: Rows| match to.len {
+        0 => {}
+        _ if has_loop(N, kinds(ins, to)) => plain(ins, to),
+        _ => apart(size_of::<T>(), ins, to, size_of::<U>(), &plain),
+    };
+    // SAFETY: the types are those of the block, which knows operands of one value as long as there are two.
+    unsafe { drive(&views, &[T::ELEMENT; N], out, U::ELEMENT, Block { run: &block, fixed: N <= 2 }) }
+}
+
+/// As `map`, for an `f` that is right where `near` holds: elements elsewhere are computed by `far`, one by one.
+pub fn map_near<T: Element, U: Element, const N: usize>(
+    inputs: [&View; N],
+    out: &mut ViewMut,
+    near: impl Fn([T; N]) -> bool + Sync + Copy,
+    f: impl Fn(Lanes, [T; N]) -> U + Sync + Copy,
+    far: impl Fn([T; N]) -> U + Sync,
+) -> Result<()> {
+    let views = inputs.map(|v| *v);
+    // Pieces that are still in the first cache when they are looked at for the second time.
+    let piece = |ins: &[Run], start: *mut U, n: usize| {
+        let far_ones = vectorize(
+            #[inline(always)]
+            |lanes| {
+                let mut here = [std::ptr::null::<T>(); N];
+                for (k, here) in here.iter_mut().enumerate() {
+                    *here = ins[k].at.cast();
+                }
+                // SAFETY: the driver hands over runs of as many elements, and there is a loop for them.
+                unsafe {
+                    match kinds(ins, Rows::one(start.cast(), n)).0 {
+                        0 => each_near::<T, U, N, 0>(lanes, here, start, n, near, f),
+                        1 if N == 2 => each_near::<T, U, N, 1>(lanes, here, start, n, near, f),
+                        _ if N == 2 => each_near::<T, U, N, 2>(lanes, here, start, n, near, f),
+                        _ => unreachable!("there is a loop for them"),
+                    }
+                }
+            },
+        );
+        for i in 0..if far_ones == 0 { 0 } else { n } {
+            let mut x = [T::default(); N];
+            for (x, run) in x.iter_mut().zip(ins) {
+                // SAFETY: as above.
+                *x = unsafe { *run.at.cast::<T>().add(if run.fixed { 0 } else { i }) };
+            }
+            if !near(x) {
+                // SAFETY: as above.
+                unsafe { start.add(i).write(far(x)) };
+            }
+        }
+    };
+    let plain = |ins: &[Run], to: Rows| {
+        for (row, start) in to.starts().enumerate() {
+            for done in (0..to.len).step_by(BLOCK) {
+                let mut here = [Run::NONE; N];
+                for (here, run) in here.iter_mut().zip(ins) {
+                    let skipped = if run.fixed { 0 } else { done * size_of::<T>() };
+                    *here = Run { at: run.nth(row).at.wrapping_add(skipped), ..*run };
+                }
+                piece(&here, start.cast::<U>().wrapping_add(done), BLOCK.min(to.len - done));
+            }
+        }
+    };
+    let block = |ins: &[Run], to: Rows| match kinds(ins, to) {
+        // The output is not an input: that one is needed after it is written.
+        kinds @ (_, 0) if has_loop(N, kinds) => plain(ins, to),
+        _ => apart(size_of::<T>(), ins, to, size_of::<U>(), &plain),
+    };
     // SAFETY: the types are those of the block, which knows operands of one value as long as there are two.
     unsafe { drive(&views, &[T::ELEMENT; N], out, U::ELEMENT, Block { run: &block, fixed: N <= 2 }) }
 }
@@ -107,57 +215,34 @@ pub fn map<T: Element, U: Element, const N: usize>(
 /// again after a store.
 ///
 /// # Safety
-/// Both are runs of `n` elements, and do not overlap.
+/// As of `each`.
 #[inline(always)]
-unsafe fn each_near<T: Copy, U>(
+unsafe fn each_near<T: Copy, U, const N: usize, const FIXED: usize>(
     lanes: Lanes,
-    from: *const T,
+    from: [*const T; N],
     to: *mut U,
     n: usize,
-    near: impl Fn(T) -> bool,
-    f: impl Fn(Lanes, T) -> U,
+    near: impl Fn([T; N]) -> bool + Copy,
+    f: impl Fn(Lanes, [T; N]) -> U + Copy,
 ) -> u32 {
     let mut far_ones = 0u32;
     // SAFETY: the caller's word.
     unsafe {
-        for i in 0..n {
-            to.add(i).write(f(lanes, *from.add(i)));
+        each::<T, U, N, FIXED, 0>(lanes, from, to, n, f);
+        let mut x = [*from[0]; N];
+        for k in 1..N {
+            x[k] = *from[k];
         }
         for i in 0..n {
-            far_ones = far_ones.wrapping_add(u32::from(!near(*from.add(i))));
+            for k in 0..N {
+                if FIXED >> k & 1 == 0 {
+                    x[k] = *from[k].add(i);
+                }
+            }
+            far_ones = far_ones.wrapping_add(u32::from(!near(x)));
         }
     }
     far_ones
-}
-
-/// As `map`, of one input, for an `f` that is right where `near` holds: elements elsewhere are computed by `far`, one by one.
-pub fn map_near<T: Element, U: Element>(
-    input: &View,
-    out: &mut ViewMut,
-    near: impl Fn(T) -> bool + Sync + Copy,
-    f: impl Fn(Lanes, T) -> U + Sync + Copy,
-    far: impl Fn(T) -> U + Sync,
-) -> Result<()> {
-    let block = |ins: &[Run], to: Rows| {
-        for (row, start) in to.starts().enumerate() {
-            let (from, start) = (ins[0].nth(row).at.cast::<T>(), start.cast::<U>());
-            let far_ones = vectorize(
-                #[inline(always)]
-                // SAFETY: the driver hands over runs of as many elements.
-                |lanes| unsafe { each_near(lanes, from, start, to.len, near, f) },
-            );
-            for i in 0..if far_ones == 0 { 0 } else { to.len } {
-                // SAFETY: as above.
-                unsafe {
-                    if !near(*from.add(i)) {
-                        start.add(i).write(far(*from.add(i)));
-                    }
-                }
-            }
-        }
-    };
-    // SAFETY: the types are those of the block.
-    unsafe { drive(&[*input], &[T::ELEMENT], out, U::ELEMENT, Block { run: &block, fixed: false }) }
 }
 
 /// `condition ? a : b`, by element size alone.

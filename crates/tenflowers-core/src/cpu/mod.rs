@@ -8,6 +8,7 @@ pub mod conv;
 mod convert;
 pub mod cross_entropy;
 pub mod dense;
+pub mod division;
 pub mod gemm;
 pub mod map;
 pub mod math;

@@ -4,8 +4,9 @@ use super::promote::{apply_promoted, cast, keeps, result_type, tensor, written};
 use super::select::where_;
 use super::unary::conj;
 use super::{full_like, reduce::sum_to, to_dtype};
+use crate::cpu::division::Divided;
 use crate::cpu::number::{Number, Ordered};
-use crate::cpu::{View, ViewMut, map::map};
+use crate::cpu::{View, ViewMut};
 use crate::dtype::{C64, DType, Scalar};
 use crate::error::{Result, TensorError};
 use crate::grad::{Back, Slot};
@@ -71,8 +72,10 @@ impl Op for Binary {
             }
         };
         if self.row.divides && dtype.is_integral() {
-            let zero = |s: Scalar| s.is_zero();
-            let any = storage_type!(dtype, T => b.to_slice::<T>()?.iter().any(|&x| zero(crate::Element::scalar(x))));
+            // Without an early end it is one pass over vectors.
+            let any = storage_type!(dtype, T => {
+                b.to_slice::<T>()?.iter().fold(false, |any, &x| any | (x == T::default()))
+            });
             if any && outs[0].layout.numel() > 0 {
                 return Err(TensorError::argument(self.row.name, "ZeroDivisionError: integer division by zero"));
             }
@@ -140,7 +143,7 @@ impl<'a> From<&'a Kept> for Operand<'a> {
 /// are what is kept where that gradient is wanted.
 macro_rules! binary_row {
     ($name:ident $row:ident [$($why:literal)?] $bool:literal $divides:literal
-        { $([$($set:ident)+] $(-> $u:ty)?: $($lanes:ident)? |$x:ident, $y:ident| $kernel:expr),+ }
+        { $([$($set:ident)+] $(-> $u:ty)?: $($lanes:ident)? |$x:ident, $y:ident| $kernel:expr $(; $near:expr => $far:expr)?),+ }
         $(|$g:ident| [$($ka:ident)*] $ga:expr, [$($kb:ident)*] $gb:expr)?
     ) => {
         static $row: $crate::ops::binary::BinaryRow = $crate::ops::binary::BinaryRow {
@@ -149,11 +152,8 @@ macro_rules! binary_row {
             divides: $divides,
             cpu: |dtype, operands, out| {
                 $(
-                    let done = compute_type!(dtype, [$($set)+], T => map(
-                        operands, out, #[inline(always)] |_lanes: $crate::cpu::simd::Lanes, [$x, $y]: [T; 2]| -> binary_row!(@type T $($u)?) {
-                            $(let $lanes = _lanes;)?
-                            $kernel
-                        }
+                    let done = compute_type!(dtype, [$($set)+], T => binary_row!(
+                        @map operands, out, T $($u)?, ($($lanes)?) $x, $y, $kernel $(; $near => $far)?
                     ));
                     if done.is_some() {
                         return done;
@@ -178,6 +178,25 @@ macro_rules! binary_row {
                 $($crate::grad::none(stringify!($name), $why))?
             },
         };
+    };
+    (@map $operands:ident, $out:ident, $t:ident $($u:ty)?, ($($lanes:ident)?) $x:ident, $y:ident, $kernel:expr) => {
+        $crate::cpu::map::map(
+            $operands, $out,
+            #[inline(always)] |_lanes: $crate::cpu::simd::Lanes, [$x, $y]: [$t; 2]| -> binary_row!(@type $t $($u)?) {
+                $(let $lanes = _lanes;)?
+                $kernel
+            }
+        )
+    };
+    // A kernel that is right near 0, and one for what is far from it.
+    (@map $operands:ident, $out:ident, $t:ident, ($lanes:ident) $x:ident, $y:ident, $kernel:expr; $near:expr => $far:expr) => {
+        $crate::cpu::map::map_near(
+            $operands,
+            $out,
+            #[inline(always)] |[$x, $y]: [$t; 2]| $near,
+            #[inline(always)] |$lanes: $crate::cpu::simd::Lanes, [$x, $y]: [$t; 2]| $kernel,
+            |[$x, $y]: [$t; 2]| $far,
+        )
     };
     (@type $t:ident) => { $t };
     (@type $t:ident $u:ty) => { $u };
@@ -231,33 +250,12 @@ pub fn unbroadcast(grad: &Tensor, shape: &[usize]) -> Result<Tensor> {
     if grad.shape() == shape { Ok(grad.clone()) } else { sum_to(grad, shape) }
 }
 
-/// Integer division that rounds down, and its remainder, which has the divisor's sign.
-trait Floored: Copy {
-    fn floored_quotient(self, by: Self) -> Self;
-    fn floored_rest(self, by: Self) -> Self;
-    fn whole_quotient(self, by: Self) -> Self;
-}
-
 /// Powers of integers; they wrap.
 trait Power: Copy {
     fn power(self, by: Self) -> Self;
 }
-macro_rules! floored {
-    (int $($t:ty)*) => {$(
-        impl Floored for $t {
-            #[inline(always)]
-            fn floored_quotient(self, by: Self) -> Self {
-                let q = self.wrapping_div(by);
-                if self.wrapping_rem(by) != 0 && (self ^ by) < <$t>::default() { q.wrapping_sub(1) } else { q }
-            }
-            #[inline(always)]
-            fn floored_rest(self, by: Self) -> Self {
-                let r = self.wrapping_rem(by);
-                if r != 0 && (r ^ by) < <$t>::default() { r.wrapping_add(by) } else { r }
-            }
-            #[inline(always)]
-            fn whole_quotient(self, by: Self) -> Self { self.wrapping_div(by) }
-        }
+macro_rules! power {
+    ($($t:ty)*) => {$(
         impl Power for $t {
             #[inline(always)]
             fn power(self, by: Self) -> Self {
@@ -276,31 +274,8 @@ macro_rules! floored {
             }
         }
     )*};
-    (float $($t:ty)*) => {$(
-        impl Floored for $t {
-            /// As CPython and PyTorch: exact where the quotient is near an integer.
-            #[inline(always)]
-            fn floored_quotient(self, by: Self) -> Self {
-                if by == 0.0 { return self / by; }
-                let rem = self % by;
-                let mut div = (self - rem) / by;
-                if rem != 0.0 && (by < 0.0) != (rem < 0.0) { div -= 1.0; }
-                if div == 0.0 { return (0.0 as $t).copysign(self / by); }
-                let floor = div.floor();
-                if div - floor > 0.5 { floor + 1.0 } else { floor }
-            }
-            #[inline(always)]
-            fn floored_rest(self, by: Self) -> Self {
-                let r = self % by;
-                if r != 0.0 && (r < 0.0) != (by < 0.0) { r + by } else { r }
-            }
-            #[inline(always)]
-            fn whole_quotient(self, by: Self) -> Self { (self / by).trunc() }
-        }
-    )*};
 }
-floored!(int u8 u16 u32 u64 i8 i16 i32 i64);
-floored!(float f32 f64);
+power!(u8 u16 u32 u64 i8 i16 i32 i64);
 
 fn complex_power(x: C64, y: C64) -> C64 {
     if y == C64::new(0.0, 0.0) {
@@ -319,10 +294,10 @@ binary_row!(mul MUL [] false false { [int float complex]: |x, y| x.times(y), [bo
     |g| [y] g.mul(&y.conj()?)?, [x] g.mul(&x.conj()?)?);
 binary_row!(div DIV [] false false { [float complex]: |x, y| x / y }
     |g| [y] g.div(&y.conj()?)?, [y out] g.mul(&out.conj()?)?.div(&y.conj()?)?.neg()?);
-binary_row!(div DIV_TRUNC [] false true { [int float]: |x, y| x.whole_quotient(y) } |g| [] zeros(g)?, [] zeros(g)?);
-binary_row!(div DIV_FLOOR [] false true { [int float]: |x, y| x.floored_quotient(y) } |g| [] zeros(g)?, [] zeros(g)?);
-binary_row!(floor_divide FLOOR_DIVIDE ["it is constant but where it jumps"] false true { [int float]: |x, y| x.floored_quotient(y) });
-binary_row!(remainder REMAINDER [] false true { [int float]: |x, y| x.floored_rest(y) }
+binary_row!(div DIV_TRUNC [] false true { [int float]: lanes |x, y| x.near_whole_quotient(y, lanes); x.is_near(y) => x.whole_quotient(y) } |g| [] zeros(g)?, [] zeros(g)?);
+binary_row!(div DIV_FLOOR [] false true { [int float]: lanes |x, y| x.near_floored_quotient(y, lanes); x.is_near(y) => x.floored_quotient(y) } |g| [] zeros(g)?, [] zeros(g)?);
+binary_row!(floor_divide FLOOR_DIVIDE ["it is constant but where it jumps"] false true { [int float]: lanes |x, y| x.near_floored_quotient(y, lanes); x.is_near(y) => x.floored_quotient(y) });
+binary_row!(remainder REMAINDER [] false true { [int float]: lanes |x, y| x.near_floored_rest(y, lanes); x.is_near(y) => x.floored_rest(y) }
     |g| [] g.clone(), [x y] remainder_vjp(g, x, y)?);
 macro_rules! powers {
     ($($row:ident { $($kernel:tt)+ })*) => {$(

@@ -1,6 +1,5 @@
 //! Comparisons, logic and bits.
 use super::binary::{binary, binary_row};
-use crate::cpu::map::map;
 use crate::error::{Result, TensorError};
 use crate::schema::Operand;
 use crate::tensor::Tensor;

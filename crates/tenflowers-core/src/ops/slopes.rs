@@ -3,7 +3,6 @@ use super::binary::{Kept, binary, binary_row};
 use super::full_like;
 use super::unary::conj;
 use crate::compute_type;
-use crate::cpu::map::map;
 use crate::cpu::math::{GELU_CUBE, GELU_SCALE};
 use crate::dtype::Scalar;
 use crate::error::Result;

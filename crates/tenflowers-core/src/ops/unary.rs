@@ -134,11 +134,11 @@ macro_rules! unary_row {
     // A kernel that is right near 0, and one for what is far from it.
     (@map $input:ident, $out:ident, $t:ident, ($lanes:ident) $x:ident, $kernel:expr; $near:expr => $far:expr) => {
         map_near(
-            $input,
+            [$input],
             $out,
-            #[inline(always)] |$x: $t| $near,
-            #[inline(always)] |$lanes: Lanes, $x: $t| $kernel,
-            |$x: $t| $far,
+            #[inline(always)] |[$x]: [$t; 1]| $near,
+            #[inline(always)] |$lanes: Lanes, [$x]: [$t; 1]| $kernel,
+            |[$x]: [$t; 1]| $far,
         )
     };
     (@type $t:ident) => { $t };

@@ -14,7 +14,7 @@ pub(super) const BLOCK: usize = 512;
 /// Elements a task of the pool.
 pub const GRAIN: usize = 1 << 15;
 /// Inputs of the largest elementwise operation.
-const INPUTS: usize = 3;
+pub(super) const INPUTS: usize = 3;
 
 /// An operand of a block: runs of elements, or in each run one value that stands for all of them.
 #[derive(Clone, Copy)]
@@ -27,7 +27,7 @@ pub struct Run {
 
 impl Run {
     /// Not yet known.
-    const NONE: Run = Run { at: std::ptr::null(), fixed: false, next: 0 };
+    pub(super) const NONE: Run = Run { at: std::ptr::null(), fixed: false, next: 0 };
 
     /// That run after this one.
     #[inline(always)]
@@ -53,12 +53,12 @@ impl Rows {
     pub fn starts(self) -> impl Iterator<Item = *mut u8> {
         (0..self.count as isize).map(move |row| self.at.wrapping_offset(row * self.next))
     }
-    fn one(at: *mut u8, len: usize) -> Rows {
+    pub(super) fn one(at: *mut u8, len: usize) -> Rows {
         Rows { at, len, count: 1, next: 0 }
     }
 }
 
-/// The code of an operation: reads runs of each input and writes those of the output, which is none of the inputs.
+/// The code of an operation: reads runs of each input and writes those of the output, which may be an input.
 #[derive(Clone, Copy)]
 pub struct Block<'a> {
     pub run: &'a (dyn Fn(&[Run], Rows) + Sync),
@@ -78,7 +78,7 @@ pub unsafe fn drive(inputs: &[View], compute: &[DType], out: &mut ViewMut, into:
     let (shape, start, out_dtype) = (&out.layout.shape, out.start() as usize, out.dtype);
     let plain = |i: usize| {
         let v = &inputs[i];
-        v.dtype == compute[i] && v.layout.shape == *shape && v.layout.is_contiguous() && v.start() as usize != start
+        v.dtype == compute[i] && v.layout.shape == *shape && v.layout.is_contiguous()
     };
     if out_dtype == into && out.layout.is_contiguous() && (0..inputs.len()).all(plain) {
         // Everything lies as it is computed.
@@ -108,8 +108,7 @@ pub unsafe fn drive(inputs: &[View], compute: &[DType], out: &mut ViewMut, into:
         inputs.iter().zip(compute).map(|(v, &c)| operand(v.dtype, c, v.start() as usize)).collect();
     let mut to = operand(out_dtype, into, start);
     to.convert = converter(into, out_dtype);
-    let in_place = inputs.iter().any(|v| v.start() as usize == start);
-    let pass = Pass { ins: &ins, to, in_place, block };
+    let pass = Pass { ins: &ins, to, block };
     if let Some(planes) = Planes::new(&walk, &pass) {
         let task = |i| planes.run(i);
         return if planes.tasks() == 1 {
@@ -155,8 +154,6 @@ impl Operand {
 pub(super) struct Pass<'a> {
     pub ins: &'a [Operand],
     pub to: Operand,
-    /// Whether an input is the output.
-    pub in_place: bool,
     pub block: Block<'a>,
 }
 
@@ -177,7 +174,7 @@ impl<'a, 'b> Planes<'a, 'b> {
         let [.., rows, columns] = *walk.shape() else { return None };
         let direct = |(x, &step): (&Operand, &isize)| x.same && (step == 1 || step == 0 && pass.block.fixed);
         let inner = walk.inner();
-        if pass.in_place || !pass.to.same || inner[0] != 1 || !pass.ins.iter().zip(&inner[1..]).all(direct) {
+        if !pass.to.same || inner[0] != 1 || !pass.ins.iter().zip(&inner[1..]).all(direct) {
             return None;
         }
         let last = walk.shape().len() - 1;
@@ -233,10 +230,10 @@ impl Pass<'_> {
     /// As `drive`.
     pub unsafe fn row(&self, ins: &[(*const u8, isize)], to: (*mut u8, isize), n: usize, buffers: &mut Buffers) {
         let mut runs = [Run::NONE; INPUTS];
-        let direct_out = to.1 == 1 && self.to.same && !self.in_place;
+        let direct_out = to.1 == 1 && self.to.same;
         let mut all = direct_out;
         for (i, (x, &(at, step))) in self.ins.iter().zip(ins).enumerate() {
-            if step == 0 && self.block.fixed && !self.in_place {
+            if step == 0 && self.block.fixed {
                 let value = if x.same {
                     at
                 } else {
