@@ -490,6 +490,7 @@ macro_rules! compute_type {
             None
         }
     }};
+    (@bf16 $d:ident, $T:ident => $body:expr) => { if let $crate::DType::BF16 = $d { type $T = half::bf16; $body } };
     (@bool $d:ident, $T:ident => $body:expr) => { if let $crate::DType::Bool = $d { type $T = bool; $body } };
     (@int $d:ident, $T:ident => $body:expr) => {
         match $d {

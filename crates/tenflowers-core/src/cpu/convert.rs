@@ -1,4 +1,5 @@
 //! Conversion of runs of elements between any two dtypes, directly.
+use super::number::{from_bf16, to_bf16};
 use super::simd::vectorize;
 use crate::dtype::{C32, C64, DType, Element};
 use crate::storage_type;
@@ -106,7 +107,7 @@ macro_rules! halves {
 }
 halves! {
     f16: |f| f16::from_f32(f);
-    bf16: |f| round(f);
+    bf16: |f| to_bf16(f);
 }
 
 macro_rules! complex {
@@ -156,27 +157,12 @@ sources! {
     i32: |x, T| T::of_i64(x.into());
     i64: |x, T| T::of_i64(x);
     f16: |x, T| T::of_f32(x.to_f32());
-    bf16: |x, T| T::of_f32(bf16_to_f32(x)), of_near_f32 of bf16_to_f32(x), f32;
+    bf16: |x, T| T::of_f32(from_bf16(x)), of_near_f32 of from_bf16(x), f32;
     f32: |x, T| T::of_f32(x), of_near_f32 of x, f32;
     f64: |x, T| T::of_f64(x), of_near_f64 of x, f64;
     bool: |x, T| T::of_i64(x.into());
     C32: |x, T| T::of_c64(C64::new(x.re.into(), x.im.into()));
     C64: |x, T| T::of_c64(x);
-}
-
-#[inline(always)]
-fn bf16_to_f32(x: bf16) -> f32 {
-    f32::from_bits(u32::from(x.to_bits()) << 16)
-}
-
-/// To the nearest bfloat16, halves to the even one, without branches.
-#[inline(always)]
-fn round(x: f32) -> bf16 {
-    let bits = x.to_bits();
-    let nearest = bits.wrapping_add(0x7fff).wrapping_add(bits >> 16 & 1) >> 16;
-    // What is not a number must not become one when its low bits are lost.
-    let quiet = bits >> 16 | 0x40;
-    bf16::from_bits(if x.is_nan() { quiet } else { nearest } as u16)
 }
 
 /// The conversion between two dtypes.
@@ -253,9 +239,6 @@ unsafe fn all<S: Source + Element, T: Target + Element>(from: *const u8, to: *mu
         }
         far
     }
-    const fn wide<T: Element>() -> bool {
-        super::map::wide::<T>() || matches!(T::ELEMENT, DType::BF16)
-    }
     let (from, to) = (from.cast::<S>(), to.cast::<T>());
     // SAFETY: the caller's word.
     unsafe {
@@ -270,7 +253,7 @@ unsafe fn all<S: Source + Element, T: Target + Element>(from: *const u8, to: *mu
                     each(from, to, m);
                 }
             }
-        } else if const { wide::<S>() && wide::<T>() } {
+        } else if const { super::map::wide::<S>() && super::map::wide::<T>() } {
             vectorize(
                 #[inline(always)]
                 |_| each(from, to, n),

@@ -125,6 +125,7 @@ macro_rules! integers {
 const SHIFT: f64 = 6_755_399_441_055_744.0;
 
 #[inline(always)]
+#[expect(clippy::manual_range_contains, reason = "two comparisons without a branch, so that loops vectorise")]
 fn to_i32(f: f64) -> i32 {
     // The lowest number by -1 wraps.
     let inside = if (f >= -2_147_483_648.0) & (f <= 2_147_483_647.0) { f } else { -2_147_483_648.0 };

@@ -16,7 +16,7 @@ mod tile;
 
 /// Whether loops over this type are compiled for every instruction set: others are as good as the baseline, or rare.
 pub(super) const fn wide<T: Element>() -> bool {
-    matches!(T::ELEMENT, DType::F32 | DType::F64 | DType::I32 | DType::I64 | DType::U8 | DType::Bool)
+    matches!(T::ELEMENT, DType::F32 | DType::F64 | DType::BF16 | DType::I32 | DType::I64 | DType::U8 | DType::Bool)
 }
 
 /// The loop of `map`, where the bits of `FIXED` tell which operands are one value, and those of `SAME` which are the output.

@@ -2,6 +2,21 @@
 use crate::dtype::{C32, C64};
 use half::{bf16, f16};
 
+#[inline(always)]
+pub fn from_bf16(x: bf16) -> f32 {
+    f32::from_bits(u32::from(x.to_bits()) << 16)
+}
+
+/// To the nearest bfloat16, halves to the even one, without branches.
+#[inline(always)]
+pub fn to_bf16(x: f32) -> bf16 {
+    let bits = x.to_bits();
+    let nearest = bits.wrapping_add(0x7fff).wrapping_add(bits >> 16 & 1) >> 16;
+    // What is not a number must not become one when its low bits are lost.
+    let quiet = bits >> 16 | 0x40;
+    bf16::from_bits(if x.is_nan() { quiet } else { nearest } as u16)
+}
+
 pub trait Number: Copy {
     fn plus(self, other: Self) -> Self;
     fn minus(self, other: Self) -> Self;
@@ -24,7 +39,8 @@ macro_rules! numbers {
     )*};
 }
 numbers!(u8 u16 u32 u64 i8 i16 i32 i64: |x, y| x.wrapping_add(y), x.wrapping_sub(y), x.wrapping_mul(y), x.wrapping_neg());
-numbers!(f16 bf16 f32 f64 C32 C64: |x, y| x + y, x - y, x * y, -x);
+numbers!(f16 f32 f64 C32 C64: |x, y| x + y, x - y, x * y, -x);
+numbers!(bf16: |x, y| to_bf16(from_bf16(x) + from_bf16(y)), to_bf16(from_bf16(x) - from_bf16(y)), to_bf16(from_bf16(x) * from_bf16(y)), -x);
 numbers!(bool: |x, y| x | y, x ^ y, x & y, x);
 
 /// Numbers that have an order.

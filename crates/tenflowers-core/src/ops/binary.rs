@@ -5,7 +5,7 @@ use super::select::where_;
 use super::unary::conj;
 use super::{full_like, reduce::sum_to, to_dtype};
 use crate::cpu::division::Divided;
-use crate::cpu::number::{Number, Ordered};
+use crate::cpu::number::{Number, Ordered, from_bf16, to_bf16};
 use crate::cpu::{View, ViewMut};
 use crate::dtype::{C64, DType, Scalar};
 use crate::error::{Result, TensorError};
@@ -287,12 +287,12 @@ fn complex_power(x: C64, y: C64) -> C64 {
     x.powc(y)
 }
 
-binary_row!(add ADD [] false false { [int float complex]: |x, y| x.plus(y), [bool]: |x, y| x | y }
+binary_row!(add ADD [] false false { [bf16 int float complex]: |x, y| x.plus(y), [bool]: |x, y| x | y }
     |g| [] g.clone(), [] g.clone());
-binary_row!(sub SUB [] false false { [int float complex]: |x, y| x.minus(y) } |g| [] g.clone(), [] g.neg()?);
-binary_row!(mul MUL [] false false { [int float complex]: |x, y| x.times(y), [bool]: |x, y| x & y }
+binary_row!(sub SUB [] false false { [bf16 int float complex]: |x, y| x.minus(y) } |g| [] g.clone(), [] g.neg()?);
+binary_row!(mul MUL [] false false { [bf16 int float complex]: |x, y| x.times(y), [bool]: |x, y| x & y }
     |g| [y] g.mul(&y.conj()?)?, [x] g.mul(&x.conj()?)?);
-binary_row!(div DIV [] false false { [float complex]: |x, y| x / y }
+binary_row!(div DIV [] false false { [bf16]: |x, y| to_bf16(from_bf16(x) / from_bf16(y)), [float complex]: |x, y| x / y }
     |g| [y] g.div(&y.conj()?)?, [y out] g.mul(&out.conj()?)?.div(&y.conj()?)?.neg()?);
 binary_row!(div DIV_TRUNC [] false true { [int float]: lanes |x, y| x.near_whole_quotient(y, lanes); x.is_near(y) => x.whole_quotient(y) } |g| [] zeros(g)?, [] zeros(g)?);
 binary_row!(div DIV_FLOOR [] false true { [int float]: lanes |x, y| x.near_floored_quotient(y, lanes); x.is_near(y) => x.floored_quotient(y) } |g| [] zeros(g)?, [] zeros(g)?);

@@ -3,7 +3,7 @@ use super::promote::apply_promoted;
 use super::{full_like, slopes, to_dtype};
 use crate::cpu::map::{map, map_near};
 use crate::cpu::math::Real;
-use crate::cpu::number::{Number, Ordered};
+use crate::cpu::number::{Number, Ordered, from_bf16};
 use crate::cpu::simd::Lanes;
 use crate::cpu::{View, ViewMut};
 use crate::dtype::{C64, DType, Scalar};
@@ -200,7 +200,7 @@ unary_rows! { math [tf method]
     /// >>> tf.neg(tf.tensor([1, -2]))
     /// tensor([-1,  2])
     /// ```
-    neg NEG (Same Same { [int float complex]: |x| x.negated() } |g| [] g.neg()?);
+    neg NEG (Same Same { [bf16 int float complex]: |x| x.negated() } |g| [] g.neg()?);
     /// The absolute value of each element; of a complex number, its length.
     ///
     /// A bool tensor is an error.
@@ -211,7 +211,7 @@ unary_rows! { math [tf method]
     /// >>> tf.abs(tf.tensor([3 + 4j]))
     /// tensor([5.])
     /// ```
-    abs ABS (Same Real { [int float]: |x| x.absolute(), [complex] -> f64: |z| z.norm() } |g| [x] abs_vjp(g, x)?);
+    abs ABS (Same Real { [bf16]: |x| T::from_bits(x.to_bits() & 0x7fff), [int float]: |x| x.absolute(), [complex] -> f64: |z| z.norm() } |g| [x] abs_vjp(g, x)?);
     /// 1, 0 or -1: the sign of each element.
     ///
     /// Complex tensors are an `UnsupportedError`; see `sgn`.
@@ -349,7 +349,7 @@ unary_rows! { math [tf method]
     /// >>> tf.relu(tf.tensor([-1.0, 2.0]))
     /// tensor([0., 2.])
     /// ```
-    relu RELU (Same Same { [int float]: |x| if x < T::default() { T::default() } else { x } } |g| [out] slopes::of_relu(g, out)?);
+    relu RELU (Same Same { [bf16]: |x| if from_bf16(x) < 0.0 { T::ZERO } else { x }, [int float]: |x| if x < T::default() { T::default() } else { x } } |g| [out] slopes::of_relu(g, out)?);
     /// The largest integer that is not above each element.
     ///
     /// Integers stay; bool and complex tensors are an error.

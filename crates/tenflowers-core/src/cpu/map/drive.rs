@@ -69,7 +69,8 @@ pub struct Block<'a> {
 /// A buffer for one block of any type.
 #[repr(align(64))]
 pub(super) struct Buffer {
-    _bytes: [u8; BLOCK * 16],
+    // Not a power of two, so that the lines of several buffers lie in different sets of the cache.
+    _bytes: [u8; BLOCK * 16 + 320],
 }
 
 /// # Safety
