@@ -121,7 +121,7 @@ sources! {
 
 /// To the nearest bfloat16, halves to the even one, without branches.
 #[inline(always)]
-fn round(x: f32) -> bf16 {
+pub(super) fn round(x: f32) -> bf16 {
     let bits = x.to_bits();
     let nearest = bits.wrapping_add(0x7fff).wrapping_add(bits >> 16 & 1) >> 16;
     // What is not a number must not become one when its low bits are lost.

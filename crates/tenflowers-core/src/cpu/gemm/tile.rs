@@ -86,7 +86,6 @@ pub(crate) unsafe fn tile<V: Lanes, const R: usize, const N: usize, const PART: 
 /// # Safety
 /// The instruction set of `V`; C writable for the lanes, and initialised if it is added to.
 #[inline(always)]
-#[expect(clippy::needless_range_loop, reason = "an iterator over an array of registers puts it into memory")]
 pub(crate) unsafe fn store<V: Lanes, const R: usize, const N: usize, const PART: bool>(
     acc: [[V; N]; R],
     (c, ldc): (*mut V::Elem, usize),
