@@ -1,13 +1,17 @@
 //! Matrix products on memory: any strides, any number type, results equal bit for bit for any number of threads.
 //!
-//! f32 and f64 go through a register tile for each instruction set (`tile`), packed where that pays (`blocked`);
-//! integers and complex numbers through a plain loop.
+//! f32 and f64 go through a register tile for each instruction set (`tile`), packed where that pays (`blocked`); 16-bit
+//! floats, integers and complex numbers through panels in the form that the instruction set multiplies (`panels`, `scheme`),
+//! products of integers and complex numbers with vectors through a plain loop.
 
 mod blocked;
+mod halves;
 pub(crate) mod lanes;
 pub(crate) mod matvec;
 pub(crate) mod pack;
+mod panels;
 mod plain;
+mod scheme;
 mod scratch;
 pub(crate) mod tile;
 
@@ -16,6 +20,7 @@ pub(crate) use scratch::{Outcome, Scratch};
 use crate::cpu::number::Number;
 use crate::cpu::pool;
 use crate::error::Result;
+use half::{bf16, f16};
 use num_complex::Complex;
 
 /// A matrix in memory: its first element and the strides of rows and columns, in elements (of any sign, or 0).
@@ -33,6 +38,10 @@ impl<T> Mat<T> {
     /// The address of an element; valid only if the matrix has it.
     fn at(&self, i: usize, j: usize) -> *const T {
         self.ptr.wrapping_offset(i as isize * self.row + j as isize * self.col)
+    }
+
+    fn cast<U>(self) -> Mat<U> {
+        Mat { ptr: self.ptr.cast(), row: self.row, col: self.col }
     }
 }
 
@@ -61,11 +70,12 @@ mod sealed {
 }
 
 macro_rules! product {
-    ($kernel:ident, $($t:ty)+, $zero:expr) => {$(
+    ($kernel:ident, $($t:ty as $same:ty)+, $zero:expr) => {$(
         impl sealed::Kernel for $t {
             unsafe fn product(dims: [usize; 3], a: Mat<$t>, b: Mat<$t>, c: (*mut $t, usize), onto: Onto<$t>) -> Result<()> {
-                // SAFETY: the caller's word.
-                unsafe { $kernel::product(dims, a, b, c, onto) }
+                let onto = onto.map(|(d, ldd)| (d.cast::<$same>(), ldd));
+                // SAFETY: the caller's word; integers of one size are the same bits.
+                unsafe { $kernel::product(dims, a.cast::<$same>(), b.cast::<$same>(), (c.0.cast::<$same>(), c.1), onto) }
             }
         }
         impl Product for $t {
@@ -73,9 +83,12 @@ macro_rules! product {
         }
     )+};
 }
-product!(blocked, f32 f64, 0.0);
-product!(plain, Complex<f32> Complex<f64>, Complex::new(0.0, 0.0));
-product!(plain, i8 i16 i32 i64 u8 u16 u32 u64, 0);
+product!(blocked, f32 as f32 f64 as f64, 0.0);
+product!(halves, f16 as f16, f16::ZERO);
+product!(halves, bf16 as bf16, bf16::ZERO);
+product!(plain, Complex<f32> as Complex<f32> Complex<f64> as Complex<f64>, Complex::new(0.0, 0.0));
+// What wraps around does not depend on the sign.
+product!(plain, i8 as i8 i16 as i16 i32 as i32 i64 as i64 u8 as i8 u16 as i16 u32 as i32 u64 as i64, 0);
 
 /// What a product is added to: the first element of D, and how far its rows are apart, which are as long as those of C.
 /// D may be C itself, or one row (0 apart), such as the biases of a layer.

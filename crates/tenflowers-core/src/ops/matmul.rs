@@ -1,5 +1,4 @@
 //! Matrix products.
-use super::reduce::{computed, widened};
 use super::view::{expand_to, reshape_to};
 use super::{conj, transpose, unsqueeze};
 use crate::cpu::gemm::{Mat, Product, gemm, gemm_batched};
@@ -14,12 +13,12 @@ use crate::tensor::Tensor;
 use crate::{Element, ops};
 use smallvec::smallvec;
 
-/// Runs `$e` with the type that products of a dtype are computed in.
+/// Runs `$e` with the type of a dtype that has products.
 macro_rules! product_type {
     ($op:literal, $dtype:expr, $T:ident => $e:expr) => {
         $crate::ops::matmul::product_type!(@match $op, $dtype, $T, $e;
             U8 u8, U16 u16, U32 u32, U64 u64, I8 i8, I16 i16, I32 i32, I64 i64,
-            F16 f32, BF16 f32, F32 f32, F64 f64, C64 $crate::C32, C128 $crate::C64)
+            F16 ::half::f16, BF16 ::half::bf16, F32 f32, F64 f64, C64 $crate::C32, C128 $crate::C64)
     };
     (@match $op:literal, $dtype:expr, $T:ident, $e:expr; $($name:ident $t:ty),*) => {
         match $dtype {
@@ -72,33 +71,22 @@ impl Op for MatMul {
 fn products<T: Product + Element>(a: &View, b: &View, out: &mut ViewMut) -> Result<()> {
     let rank = a.layout.rank();
     let (m, k, n) = (a.layout.shape[rank - 2], a.layout.shape[rank - 1], b.layout.shape[rank - 1]);
-    widened::<T, _>(a, |a| {
-        widened::<T, _>(b, |b| {
-            computed::<T>(out, |c| {
-                let mat = |v: &View| Mat {
-                    ptr: v.ptr::<T>(),
-                    row: v.layout.strides[rank - 2],
-                    col: v.layout.strides[rank - 1],
-                };
-                let batch = rank - 2;
-                if m * n == 0 {
-                    return Ok(());
-                }
-                if batch == 0 {
-                    // SAFETY: both are read within their layouts; the output is new and lies in one run.
-                    return unsafe { gemm([m, n, k], mat(a), mat(b), c, n, false) };
-                }
-                let mut offsets = vec![];
-                let walk =
-                    Walk::new(&a.layout.shape[..batch], &[&a.layout.strides[..batch], &b.layout.strides[..batch]]);
-                walk.all(&mut |at, step, n| {
-                    offsets.extend((0..n as isize).map(|i| (at[0] + i * step[0], at[1] + i * step[1])));
-                });
-                // SAFETY: both are read within their layouts; the output is new and lies in one run.
-                unsafe { gemm_batched([m, n, k], mat(a), mat(b), c, &offsets) }
-            })
-        })
-    })
+    let mat = |v: &View| Mat { ptr: v.ptr::<T>(), row: v.layout.strides[rank - 2], col: v.layout.strides[rank - 1] };
+    let (batch, c) = (rank - 2, out.ptr::<T>());
+    if m * n == 0 {
+        return Ok(());
+    }
+    if batch == 0 {
+        // SAFETY: both are read within their layouts; the output is new and lies in one run.
+        return unsafe { gemm([m, n, k], mat(a), mat(b), c, n, false) };
+    }
+    let mut offsets = vec![];
+    let walk = Walk::new(&a.layout.shape[..batch], &[&a.layout.strides[..batch], &b.layout.strides[..batch]]);
+    walk.all(&mut |at, step, n| {
+        offsets.extend((0..n as isize).map(|i| (at[0] + i * step[0], at[1] + i * step[1])));
+    });
+    // SAFETY: both are read within their layouts; the output is new and lies in one run.
+    unsafe { gemm_batched([m, n, k], mat(a), mat(b), c, &offsets) }
 }
 
 fn check(op: &'static str, a: &Tensor, b: &Tensor) -> Result<()> {

@@ -108,12 +108,12 @@ unsafe impl<T: Sync> Sync for Blocked<T> {}
 
 /// A pointer that tasks share.
 #[derive(Clone, Copy)]
-struct Shared<T>(*mut T);
+pub(super) struct Shared<T>(pub *mut T);
 // SAFETY: tasks write different parts, and read only after all are written.
 unsafe impl<T> Sync for Shared<T> {}
 
 impl<T> Shared<T> {
-    fn add(&self, n: usize) -> *mut T {
+    pub(super) fn add(&self, n: usize) -> *mut T {
         self.0.wrapping_add(n)
     }
 }
@@ -146,7 +146,8 @@ impl<T: Float> Blocked<T> {
                 Operand::Packed(packed.ptr().cast_const())
             }
         };
-        let (rows, columns) = self.cut(m, n, k, serial);
+        let most = (A_BYTES / size_of::<T>() / k / self.tile.0).max(1) * self.tile.0;
+        let (rows, columns) = cut([m, n, k], self.tile, most, serial);
         let across = n.div_ceil(columns);
         let b = SharedOperand(operand);
         let onto = SharedOnto(onto);
@@ -183,33 +184,31 @@ impl<T: Float> Blocked<T> {
         }
         outcome.result()
     }
+}
 
-    /// Rows and columns of one task: blocks for the caches, cut further while there are too few for the threads. This
-    /// may depend on their number, as no sum is cut by it.
-    fn cut(&self, m: usize, n: usize, k: usize, serial: bool) -> (usize, usize) {
-        let (mr, nr) = self.tile;
-        let mut rows = (A_BYTES / size_of::<T>() / k / mr).max(1) * mr;
-        let mut columns = n.next_multiple_of(nr);
-        rows = rows.min(m.next_multiple_of(mr));
-        if serial {
-            return (rows, columns);
-        }
-        // Blocks of equal height rather than a thin last one.
-        rows = m.div_ceil(m.div_ceil(rows)).next_multiple_of(mr);
-        let wanted = 4 * pool::num_threads();
-        while m.div_ceil(rows) * n.div_ceil(columns) < wanted && rows * columns * k > GRAIN {
-            // The side of more tiles; half of it in whole tiles.
-            let (down, across) = (rows.div_ceil(mr), columns.div_ceil(nr));
-            if across >= down && across > 1 {
-                columns = across.div_ceil(2) * nr;
-            } else if down > 1 {
-                rows = down.div_ceil(2) * mr;
-            } else {
-                break;
-            }
-        }
-        (rows, columns)
+/// Rows and columns of one task: blocks of at most `most` rows for the caches, cut further while there are too few for
+/// the threads. This may depend on their number, as no sum is cut by it.
+pub(super) fn cut([m, n, k]: [usize; 3], (mr, nr): (usize, usize), most: usize, serial: bool) -> (usize, usize) {
+    let mut columns = n.next_multiple_of(nr);
+    let mut rows = most.min(m.next_multiple_of(mr));
+    if serial {
+        return (rows, columns);
     }
+    // Blocks of equal height rather than a thin last one.
+    rows = m.div_ceil(m.div_ceil(rows)).next_multiple_of(mr);
+    let wanted = 4 * pool::num_threads();
+    while m.div_ceil(rows) * n.div_ceil(columns) < wanted && rows * columns * k > GRAIN {
+        // The side of more tiles; half of it in whole tiles.
+        let (down, across) = (rows.div_ceil(mr), columns.div_ceil(nr));
+        if across >= down && across > 1 {
+            columns = across.div_ceil(2) * nr;
+        } else if down > 1 {
+            rows = down.div_ceil(2) * mr;
+        } else {
+            break;
+        }
+    }
+    (rows, columns)
 }
 
 struct SharedOperand<T>(Operand<T>);

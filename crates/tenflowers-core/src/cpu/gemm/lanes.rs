@@ -34,7 +34,13 @@ pub(crate) trait Lanes: Copy {
 
 /// The element types that have vector kernels.
 pub(crate) trait Float:
-    Copy + Send + Sync + std::ops::Add<Output = Self> + std::ops::Mul<Output = Self> + 'static
+    Copy
+    + Send
+    + Sync
+    + std::ops::Add<Output = Self>
+    + std::ops::Sub<Output = Self>
+    + std::ops::Mul<Output = Self>
+    + 'static
 {
     #[cfg(target_arch = "x86_64")]
     type Avx512: Lanes<Elem = Self>;

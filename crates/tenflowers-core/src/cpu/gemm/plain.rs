@@ -1,5 +1,7 @@
-//! Products of integers and complex numbers: rows of B added up into rows of C, which LLVM vectorises.
+//! Products of integers and complex numbers: by panels, or with vectors, where rows of B are added up into rows of C, which
+//! LLVM vectorises.
 
+use super::panels::{self, Panels};
 use super::scratch::{Outcome, Scratch};
 use super::{Mat, Onto, Product, prepare};
 use crate::cpu::{pool, simd};
@@ -10,6 +12,74 @@ const KC: usize = 128;
 const NC: usize = 256;
 /// Multiplications that are worth a task.
 const GRAIN: usize = 1 << 18;
+
+/// Multiplications that are done one after the other.
+const TINY: usize = 128;
+
+/// # Safety
+/// As `product`.
+unsafe fn tiny<T: Product>([m, n, k]: [usize; 3], a: Mat<T>, b: Mat<T>, (c, ldc): (*mut T, usize), onto: Onto<T>) {
+    for i in 0..m {
+        for j in 0..n {
+            // SAFETY: the caller's word.
+            unsafe {
+                let mut sum = onto.map_or(T::ZERO, |(d, ldd)| *d.add(i * ldd + j));
+                let (mut x, mut y) = (a.at(i, 0), b.at(0, j));
+                for _ in 0..k {
+                    sum = sum.plus((*x).times(*y));
+                    (x, y) = (x.wrapping_offset(a.col), y.wrapping_offset(b.row));
+                }
+                *c.add(i * ldc + j) = sum;
+            }
+        }
+    }
+}
+
+/// `y[i * step]` = the sum of `rows[i * apart + p] * x[p]`.
+unsafe fn dots<T: Product>(
+    (rows, apart): (*const T, isize),
+    x: *const T,
+    (y, step): (*mut T, usize),
+    [m, k]: [usize; 2],
+) -> Result<()> {
+    /// Sums that run side by side.
+    const SUMS: usize = 256;
+    struct Vectors<T>(*const T, *const T, *mut T);
+    // SAFETY: tasks read rows and x, and write elements of y of their own.
+    unsafe impl<T> Sync for Vectors<T> {}
+    let all = Vectors(rows, x, y);
+    pool::ranges(m, ((1 << 17) / k).max(1), &|range| {
+        let Vectors(rows, x, y) = &all;
+        simd::vectorize(
+            #[inline(always)]
+            |_| {
+                for i in range {
+                    // SAFETY: the caller's word.
+                    let (row, x) = unsafe {
+                        let row = rows.offset(i as isize * apart);
+                        (std::slice::from_raw_parts(row, k), std::slice::from_raw_parts(*x, k))
+                    };
+                    let mut sums = [T::ZERO; SUMS];
+                    for (row, x) in row.chunks(SUMS).zip(x.chunks(SUMS)) {
+                        for ((sum, a), b) in sums.iter_mut().zip(row).zip(x) {
+                            *sum = sum.plus(a.times(*b));
+                        }
+                    }
+                    let mut n = SUMS;
+                    while n > 1 {
+                        n /= 2;
+                        let (low, high) = sums[..2 * n].split_at_mut(n);
+                        for (a, b) in low.iter_mut().zip(high) {
+                            *a = a.plus(*b);
+                        }
+                    }
+                    // SAFETY: the caller's word.
+                    unsafe { *y.add(i * step) = sums[0] };
+                }
+            },
+        );
+    })
+}
 
 struct Shared<T> {
     a: Mat<T>,
@@ -25,13 +95,30 @@ unsafe impl<T: Sync> Sync for Shared<T> {}
 ///
 /// # Safety
 /// As `gemm`.
-pub(crate) unsafe fn product<T: Product>(
+pub(crate) unsafe fn product<T: Product + Panels>(
     [m, n, k]: [usize; 3],
     a: Mat<T>,
     mut b: Mat<T>,
     (c, ldc): (*mut T, usize),
     onto: Onto<T>,
 ) -> Result<()> {
+    if m * n * k <= TINY {
+        // SAFETY: the caller's word.
+        unsafe { tiny([m, n, k], a, b, (c, ldc), onto) };
+        return Ok(());
+    }
+    if onto.is_none() && n == 1 && a.col == 1 && b.row == 1 {
+        // SAFETY: the caller's word.
+        return unsafe { dots((a.ptr, a.row), b.ptr, (c, ldc), [m, k]) };
+    }
+    if onto.is_none() && m == 1 && b.row == 1 && a.col == 1 {
+        // SAFETY: the caller's word.
+        return unsafe { dots((b.ptr, b.col), a.ptr, (c, 1), [n, k]) };
+    }
+    if panels::fit([m, n, k]) {
+        // SAFETY: the caller's word.
+        return unsafe { T::by_panels([m, n, k], a, b, (c, ldc), onto) };
+    }
     let accumulate = onto.is_some();
     // SAFETY: the caller's word.
     unsafe { prepare([m, n], c, ldc, onto) };

@@ -113,40 +113,103 @@ fn large_floats_are_packed_and_shared_rightly() {
 
 #[test]
 fn integers_wrap_and_complex_numbers_multiply() {
-    for dims in SHAPES {
-        for kinds in [(0, 0), (1, 1), (3, 4), (5, 5), (4, 2)] {
-            check(dims, kinds, |x| (x as i8).wrapping_mul(100));
-            check(dims, kinds, |x| x.wrapping_mul(u64::MAX / 3));
-            check(dims, kinds, |x| x as i32 - 3);
-            check(dims, kinds, |x| x as u16);
-            check(dims, kinds, |x| Complex::new(x as f32, 2.0 - x as f32));
+    simd::tests::each_isa(|_| {
+        for dims in SHAPES.into_iter().chain([[44, 70, 129]]) {
+            for kinds in [(0, 0), (1, 1), (3, 4), (5, 5), (4, 2)] {
+                check(dims, kinds, |x| (x as i8).wrapping_mul(100));
+                check(dims, kinds, |x| x.wrapping_mul(u64::MAX / 3));
+                check(dims, kinds, |x| (x as i32 - 3) << 20);
+                check(dims, kinds, |x| (x as u16) << 13);
+                check(dims, kinds, |x| Complex::new(x as f32, 2.0 - x as f32));
+            }
         }
-    }
-    check([20, 300, 150], (0, 1), |x| x as i64 - (1 << 60));
-    check([20, 300, 150], (1, 0), |x| Complex::new(x as f64 - 3.0, 1.0));
+        check([20, 300, 150], (0, 1), |x| x as i64 - (1 << 60));
+        check([20, 300, 150], (1, 0), |x| x.wrapping_mul(41) as u8);
+        check([20, 300, 150], (1, 0), |x| Complex::new(x as f64 - 3.0, 1.0));
+    });
+    // More steps than panels are made for.
+    check([2, 3, 70_000], (0, 1), |x| x as i32 - 3);
 }
 
-fn bits(dims: [usize; 3], kinds: (usize, usize)) -> Vec<u32> {
-    let [m, n, k] = dims;
-    let from = |x: u64| 1.0 / (x as f32 + 1.7);
+/// Sums of whole numbers are exact in float32, and rounded once.
+fn check_halves<T: Product + PartialEq + std::fmt::Debug>(
+    [m, n, k]: [usize; 3],
+    kinds: (usize, usize),
+    widen: impl Fn(T) -> f32,
+    narrow: impl Fn(f32) -> T,
+) {
+    let from = |x: u64| narrow(x as f32 * 3.0 - 8.0);
     let (_a, a) = layout(m, k, kinds.0, 1, &from);
     let (_b, b) = layout(k, n, kinds.1, 2, &from);
-    let mut c = vec![0.0; m * n];
+    let row = values(n, 4, from);
+    for (onto, ldc) in [(None, n), (Some((row.as_ptr(), 0)), n + 3)] {
+        let mut c = values(m * ldc, 3, from);
+        let mut expected = c.clone();
+        for i in 0..m {
+            for j in 0..n {
+                // SAFETY: elements of the matrices.
+                let products = (0..k).map(|p| unsafe { widen(*a.at(i, p)) * widen(*b.at(p, j)) });
+                let first = if onto.is_some() { widen(row[j]) } else { 0.0 };
+                expected[i * ldc + j] = narrow(products.fold(first, |sum, x| sum + x));
+            }
+        }
+        // SAFETY: the buffers hold all that is named.
+        unsafe { gemm_onto([m, n, k], a, b, onto, c.as_mut_ptr(), ldc) }.unwrap();
+        assert!(c == expected, "{:?}, layouts {kinds:?}, {:?}", [m, n, k], simd::isa());
+    }
+}
+
+#[test]
+fn halves_are_summed_in_float32_and_rounded_once() {
+    simd::tests::each_isa(|_| {
+        for dims in SHAPES.into_iter().chain([[44, 70, 129]]) {
+            for kinds in [(0, 0), (0, 1), (1, 0), (1, 1), (2, 3), (4, 5)] {
+                check_halves(dims, kinds, f16::to_f32, f16::from_f32);
+                check_halves(dims, kinds, bf16::to_f32, bf16::from_f32);
+            }
+        }
+    });
+}
+
+#[test]
+fn halves_that_are_not_finite_stay_so() {
+    simd::tests::each_isa(|_| {
+        let a = [bf16::INFINITY, bf16::ONE, bf16::NAN, bf16::ONE, bf16::INFINITY, bf16::NEG_INFINITY].map(|x| [x; 2]);
+        let b = [bf16::ONE; 4];
+        let mut c = [bf16::ZERO; 6];
+        let row = |ptr: *const bf16, row| Mat { ptr, row, col: 1 };
+        // SAFETY: three rows of four, and four rows of two that are the same.
+        unsafe { gemm([3, 2, 4], row(a.as_ptr().cast(), 4), row(b.as_ptr(), 0), c.as_mut_ptr(), 2, false) }.unwrap();
+        assert!(c[0] == bf16::INFINITY && c[1] == bf16::INFINITY && c[2..].iter().all(|x| x.is_nan()), "{c:?}");
+    });
+}
+
+fn bits<T: Product>(dims: [usize; 3], kinds: (usize, usize), from: impl Fn(f32) -> T) -> Vec<T> {
+    let [m, n, k] = dims;
+    let from = |x: u64| from(1.0 / (x as f32 + 1.7));
+    let (_a, a) = layout(m, k, kinds.0, 1, &from);
+    let (_b, b) = layout(k, n, kinds.1, 2, &from);
+    let mut c = vec![T::ZERO; m * n];
     // SAFETY: as in `check`.
     unsafe { gemm(dims, a, b, c.as_mut_ptr(), n, false) }.unwrap();
-    c.iter().map(|x: &f32| x.to_bits()).collect()
+    c
 }
 
 #[test]
 fn the_number_of_threads_does_not_change_a_bit() {
+    fn same<T: Product + PartialEq>(dims: [usize; 3], kinds: (usize, usize), from: impl Fn(f32) -> T) {
+        pool::set_num_threads(1).unwrap();
+        let one = bits(dims, kinds, &from);
+        for threads in [2, 3] {
+            pool::set_num_threads(threads).unwrap();
+            assert!(bits(dims, kinds, &from) == one, "{dims:?}, layouts {kinds:?}, {threads} threads");
+        }
+    }
     for dims in [[200, 190, 600], [1, 3000, 300], [3000, 1, 300], [64, 64, 64], [33, 700, 600]] {
         for kinds in [(0, 0), (0, 1), (1, 0)] {
-            pool::set_num_threads(1).unwrap();
-            let one = bits(dims, kinds);
-            for threads in [2, 3] {
-                pool::set_num_threads(threads).unwrap();
-                assert!(bits(dims, kinds) == one, "{dims:?}, layouts {kinds:?}, {threads} threads");
-            }
+            same(dims, kinds, |x| x);
+            same(dims, kinds, bf16::from_f32);
+            same(dims, kinds, |x| Complex::new(x, 1.0 - x));
         }
     }
     pool::set_num_threads(0).unwrap();

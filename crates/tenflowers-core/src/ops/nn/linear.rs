@@ -8,7 +8,6 @@ use crate::layout::{Layout, Shape, checked_numel};
 use crate::op::{Grads, Keep, Meta, Op, apply};
 use crate::ops;
 use crate::ops::matmul::product_type;
-use crate::ops::reduce::{computed, widened};
 use crate::ops::{conj, matmul, reshape_to, sum_to, t};
 use crate::tensor::Tensor;
 use smallvec::{SmallVec, smallvec};
@@ -64,31 +63,21 @@ impl Op for Linear {
 fn linear_kernel<T: Product + Element>(inputs: &[View], out: &mut ViewMut) -> Result<()> {
     let (n, k) = (inputs[1].layout.shape[0], inputs[1].layout.shape[1]);
     let m = inputs[0].layout.shape[..inputs[0].layout.rank() - 1].iter().product();
-    widened::<T, _>(&inputs[0], |x| {
-        widened::<T, _>(&inputs[1], |w| {
-            let run = |bias: Option<&[T]>, c: *mut T| {
-                let copy;
-                let (ptr, row, col) = match x.layout.reshaped(&[m, k]) {
-                    Some(Layout { strides, .. }) => (x.ptr::<T>(), strides[0], strides[1]),
-                    None => {
-                        copy = x.to_slice::<T>()?;
-                        (copy.as_ptr(), k as isize, 1)
-                    }
-                };
-                let a = Mat { ptr, row, col };
-                let b = Mat { ptr: w.ptr::<T>(), row: w.layout.strides[1], col: w.layout.strides[0] };
-                // SAFETY: the operands are read within their layouts; the output is new and lies in one run.
-                unsafe { gemm_onto([m, n, k], a, b, bias.map(|b| (b.as_ptr(), 0)), c, n) }
-            };
-            match inputs.get(2) {
-                Some(bias) => widened::<T, _>(bias, |bias| {
-                    let bias = bias.to_slice::<T>()?;
-                    computed::<T>(out, |c| run(Some(&bias), c))
-                }),
-                None => computed::<T>(out, |c| run(None, c)),
-            }
-        })
-    })
+    let (x, w) = (&inputs[0], &inputs[1]);
+    let copy;
+    let (ptr, row, col) = match x.layout.reshaped(&[m, k]) {
+        Some(Layout { strides, .. }) => (x.ptr::<T>(), strides[0], strides[1]),
+        None => {
+            copy = x.to_slice::<T>()?;
+            (copy.as_ptr(), k as isize, 1)
+        }
+    };
+    let a = Mat { ptr, row, col };
+    let b = Mat { ptr: w.ptr::<T>(), row: w.layout.strides[1], col: w.layout.strides[0] };
+    let bias = inputs.get(2).map(|bias| bias.to_slice::<T>()).transpose()?;
+    let onto = bias.as_ref().map(|b| (b.as_ptr(), 0));
+    // SAFETY: the operands are read within their layouts; the output is new and lies in one run.
+    unsafe { gemm_onto([m, n, k], a, b, onto, out.ptr::<T>(), n) }
 }
 
 ops! {
