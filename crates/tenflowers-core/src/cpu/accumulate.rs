@@ -10,6 +10,9 @@ const LANES: usize = 16;
 /// Elements that accumulators see before they are merged into others, or that stay in the first cache for a second look.
 pub const BLOCK: usize = 4096;
 
+/// The longest rows that `fold_four` is for.
+pub const FOUR: usize = 512;
+
 /// Elements after which sums go on in double precision.
 const LONG: usize = 16 * BLOCK;
 
@@ -35,7 +38,12 @@ impl Summed for f64 {
 /// Everything in `x` folded into one. Each accumulator sees 64 elements before it is merged with others, which keeps long
 /// sums in single precision accurate.
 #[inline(always)]
-pub fn fold<T: Copy, A: Copy>(x: &[T], start: A, step: impl Fn(A, T) -> A, merge: impl Fn(A, A) -> A) -> A {
+pub fn fold<T: Copy, A: Copy>(
+    x: &[T],
+    start: A,
+    step: impl Fn(A, T) -> A + Copy,
+    merge: impl Fn(A, A) -> A + Copy,
+) -> A {
     if x.len() < LANES {
         let mut all = start;
         for &x in x {
@@ -84,12 +92,115 @@ pub fn fold<T: Copy, A: Copy>(x: &[T], start: A, step: impl Fn(A, T) -> A, merge
     merge(all, last)
 }
 
+/// Accumulators merged until four are left.
+#[inline(always)]
+fn quarter<A: Copy>(a: &[A; LANES], merge: impl Fn(A, A) -> A + Copy) -> [A; 4] {
+    let mut eight = [a[0]; 8];
+    for i in 0..8 {
+        eight[i] = merge(a[i], a[i + 8]);
+    }
+    let mut four = [a[0]; 4];
+    for i in 0..4 {
+        four[i] = merge(eight[i], eight[i + 4]);
+    }
+    four
+}
+
+/// Four rows of one length, each folded into one: what is left of the four at the end comes together at once, which is
+/// most of the work where rows are short. For rows of up to [`FOUR`] elements, since each accumulator sees a 16th of them.
+///
+/// The rows are no array, and are read by index: neither goes by way of memory.
+#[inline(always)]
+#[allow(clippy::too_many_arguments, clippy::needless_range_loop, reason = "as above")]
+pub fn fold_four<T: Copy, A: Copy>(
+    a: &[T],
+    b: &[T],
+    c: &[T],
+    d: &[T],
+    start: A,
+    step: impl Fn(A, T) -> A + Copy,
+    merge: impl Fn(A, A) -> A + Copy,
+) -> [A; 4] {
+    let n = a.len();
+    let ((xa, a), (xb, b)) = (a.as_chunks::<LANES>(), b[..n].as_chunks::<LANES>());
+    let ((xc, c), (xd, d)) = (c[..n].as_chunks::<LANES>(), d[..n].as_chunks::<LANES>());
+    let (mut e, mut f, mut g, mut h) = ([start; LANES], [start; LANES], [start; LANES], [start; LANES]);
+    for k in 0..xa.len() {
+        let (a, b, c, d) = (&xa[k], &xb[k], &xc[k], &xd[k]);
+        for i in 0..LANES {
+            e[i] = step(e[i], a[i]);
+            f[i] = step(f[i], b[i]);
+            g[i] = step(g[i], c[i]);
+            h[i] = step(h[i], d[i]);
+        }
+    }
+    let (mut e, mut f) = (quarter(&e, merge), quarter(&f, merge));
+    let (mut g, mut h) = (quarter(&g, merge), quarter(&h, merge));
+    let ((xa, a), (xb, b)) = (a.as_chunks::<4>(), b.as_chunks::<4>());
+    let ((xc, c), (xd, d)) = (c.as_chunks::<4>(), d.as_chunks::<4>());
+    for k in 0..xa.len() {
+        let (a, b, c, d) = (&xa[k], &xb[k], &xc[k], &xd[k]);
+        for i in 0..4 {
+            e[i] = step(e[i], a[i]);
+            f[i] = step(f[i], b[i]);
+            g[i] = step(g[i], c[i]);
+            h[i] = step(h[i], d[i]);
+        }
+    }
+    // As in `fold`; each by itself, since a load of what several stores wrote has to wait for them.
+    let (e, f) = (std::hint::black_box(e), std::hint::black_box(f));
+    let (g, h) = (std::hint::black_box(g), std::hint::black_box(h));
+    let p = [merge(e[0], e[2]), merge(e[1], e[3]), merge(f[0], f[2]), merge(f[1], f[3])];
+    let q = [merge(g[0], g[2]), merge(g[1], g[3]), merge(h[0], h[2]), merge(h[1], h[3])];
+    let (mut e, mut f) = (merge(p[0], p[1]), merge(p[2], p[3]));
+    let (mut g, mut h) = (merge(q[0], q[1]), merge(q[2], q[3]));
+    for k in 0..a.len() {
+        (e, f) = (step(e, a[k]), step(f, b[k]));
+        (g, h) = (step(g, c[k]), step(h, d[k]));
+    }
+    [e, f, g, h]
+}
+
+/// Folds rows of `n` elements that lie one after another, four at a time.
+#[inline(always)]
+pub fn fold_rows<T: Copy, A: Copy>(
+    x: &[T],
+    n: usize,
+    start: A,
+    step: impl Fn(A, T) -> A + Copy,
+    merge: impl Fn(A, A) -> A + Copy,
+    found: &mut [A],
+) {
+    let rows = found.len();
+    let row = |r: usize| &x[r.min(rows - 1) * n..][..n];
+    let mut r = 0;
+    while (LANES / 2..=FOUR).contains(&n) && r < rows {
+        let four = fold_four(row(r), row(r + 1), row(r + 2), row(r + 3), start, step, merge);
+        for (found, a) in found[r..].iter_mut().zip(four) {
+            *found = a;
+        }
+        r += 4;
+    }
+    while r < rows {
+        found[r] = fold(row(r), start, step, merge);
+        r += 1;
+    }
+}
+
 /// The sum of what `of` makes of each element.
 #[inline(always)]
-pub fn sum_of<T: Copy, U: Summed>(x: &[T], of: impl Fn(T) -> U) -> f64 {
+pub fn sum_of<T: Copy, U: Summed>(x: &[T], of: impl Fn(T) -> U + Copy) -> f64 {
     let mut total = 0.0;
     for part in x.chunks(LONG) {
-        total += fold(part, U::zero(), |a, x| a + of(x), |a, b| a + b).into();
+        total += fold(
+            part,
+            U::zero(),
+            #[inline(always)]
+            |a, x| a + of(x),
+            #[inline(always)]
+            |a, b| a + b,
+        )
+        .into();
     }
     total
 }
@@ -97,8 +208,17 @@ pub fn sum_of<T: Copy, U: Summed>(x: &[T], of: impl Fn(T) -> U) -> f64 {
 /// The largest element; one that is not a number may be passed over.
 #[inline(always)]
 pub fn top<T: Float>(x: &[T]) -> T {
-    let larger = |a: T, b: T| if b > a { b } else { a };
     fold(x, T::neg_infinity(), larger, larger)
+}
+
+#[inline(always)]
+pub fn larger<T: Float>(a: T, b: T) -> T {
+    if b > a { b } else { a }
+}
+
+#[inline(always)]
+pub fn sum<T: Float>(a: T, b: T) -> T {
+    a + b
 }
 
 /// How many elements, their mean, and the squares of their distances from it, summed (Chan et al., 1979).
@@ -112,15 +232,20 @@ pub struct Moments {
 impl Moments {
     /// Of any number of elements: read once from memory, a block at a time, and twice from the cache.
     #[inline(always)]
-    pub fn of<T: Summed>(_: Lanes, x: &[T]) -> Moments {
+    pub fn of<T: Summed>(lanes: Lanes, x: &[T]) -> Moments {
         let mut all = Moments::default();
         for block in x.chunks(BLOCK) {
             let n = block.len() as f64;
-            let add = |a: T, b: T| a + b;
-            let mean = fold(block, T::zero(), add, add).into() / n;
+            let mean = fold(block, T::zero(), sum, sum).into() / n;
             let near = T::rounded(mean);
-            let square = |a: T, x: T| a + (x - near) * (x - near);
-            let squares: f64 = fold(block, T::zero(), square, add).into();
+            let squares: f64 = fold(
+                block,
+                T::zero(),
+                #[inline(always)]
+                |a, x| lanes.fma(x - near, x - near, a),
+                sum,
+            )
+            .into();
             let off = mean - near.into();
             all = all.merged(Moments { count: n, mean, squares: not_below_zero(squares - off * off * n) });
         }
@@ -189,6 +314,25 @@ mod tests {
                     |_| top(&x),
                 );
                 assert_eq!(found, x.iter().copied().fold(f32::NEG_INFINITY, f32::max), "{isa:?} {n}");
+            }
+        });
+    }
+
+    #[test]
+    fn rows_together_come_to_what_each_does() {
+        each_isa(|isa| {
+            for n in [1, 3, 8, 15, 16, 17, 31, 49, 64, 100, 1000, 1023, 1024, 1025] {
+                let x = values(7 * n);
+                let mut found = [0.0; 7];
+                vectorize(
+                    #[inline(always)]
+                    |_| fold_rows(&x, n, 0.0, |a: f32, x: f32| a + x, |a, b| a + b, &mut found),
+                );
+                for (r, a) in found.into_iter().enumerate() {
+                    let exact: f64 = x[r * n..(r + 1) * n].iter().map(|&x| f64::from(x)).sum();
+                    let size = exact.abs().max((n as f64).sqrt());
+                    assert!((f64::from(a) - exact).abs() <= 3e-7 * size, "{isa:?} {n} {r}: {a} {exact}");
+                }
             }
         });
     }

@@ -1,5 +1,6 @@
 //! Maximum and average over windows that cut planes into a given number of parts, and the way back of the average.
 
+use crate::cpu::accumulate::fold;
 use crate::cpu::gemm::{Outcome, Product, Scratch};
 use crate::cpu::number::Ordered;
 use crate::cpu::pool::{Parts, ranges};
@@ -12,6 +13,8 @@ use std::ops::Range;
 const GRAIN: usize = 1 << 15;
 /// Elements of a row that are worked on at once: one after the other is slow.
 const PARTS: usize = 16;
+/// The longest rows that go down a window before they go along it.
+const COLUMNS: usize = 512;
 
 /// A pooling of contiguous `planes x depth x height x width`, whose windows may be of different sizes and may overlap.
 #[derive(Clone, Copy, Debug)]
@@ -124,6 +127,39 @@ impl AdaptivePool {
         outcome.result()
     }
 
+    /// A row of outputs: first the largest of the lines of each column, then of the columns of each window.
+    #[inline(always)]
+    fn down_then_along<T: Ordered>(&self, plane: &[T], row: usize, values: &mut [T], indices: &mut [i64]) {
+        let width = self.input[2];
+        let (mut best, mut places) = ([T::LOWEST; COLUMNS], [0u32; COLUMNS]);
+        let (best, places) = (&mut best[..width], &mut places[..width]);
+        let mut lines = self.lines(row);
+        let Some(first) = lines.next() else { return };
+        best.copy_from_slice(&plane[first * width..][..width]);
+        places.fill(first as u32);
+        for line in lines {
+            for ((best, place), &x) in best.iter_mut().zip(&mut *places).zip(&plane[line * width..][..width]) {
+                let wins = wins(x, *best);
+                *best = if wins { x } else { *best };
+                *place = if wins { line as u32 } else { *place };
+            }
+        }
+        for (n, (value, index)) in values.iter_mut().zip(indices).enumerate() {
+            let window = self.window(2, n);
+            let mut at = window.start;
+            let mut top = best[at];
+            for k in window.skip(1) {
+                let x = best[k];
+                // Of equal ones the first in the plane, and of those that are no numbers the last.
+                let nothing = x.is_nothing() & (!top.is_nothing() | (places[k] >= places[at]));
+                let equal = (x == top) & (places[k] < places[at]);
+                let wins = x.above(top) | equal | nothing;
+                (top, at) = if wins { (x, k) } else { (top, at) };
+            }
+            (*value, *index) = (top, (places[at] as usize * width + at) as i64);
+        }
+    }
+
     /// The largest element of each window, and where in its plane it stands: the first of equal ones, the last nan if
     /// there is one.
     ///
@@ -148,16 +184,36 @@ impl AdaptivePool {
                     let outs = values.chunks_exact_mut(columns).zip(indices.chunks_exact_mut(columns));
                     for (row, (values, indices)) in range.zip(outs) {
                         let plane = &x[row / rows * inputs..][..inputs];
-                        for (n, (value, index)) in values.iter_mut().zip(indices).enumerate() {
-                            let window = self.window(2, n);
-                            let lines = self.lines(row % rows).map(|line| line * width + window.start);
-                            (*value, *index) = largest(plane, lines, window.len());
+                        if outputs == 1 {
+                            (values[0], indices[0]) = largest(plane);
+                        } else if width > COLUMNS || (inputs == width && width >= 2 * PARTS * columns) {
+                            for (n, (value, index)) in values.iter_mut().zip(indices).enumerate() {
+                                let window = self.window(2, n);
+                                (*value, *index) = self
+                                    .lines(row % rows)
+                                    .map(|line| {
+                                        let start = line * width + window.start;
+                                        let (value, k) = largest(&plane[start..][..window.len()]);
+                                        (value, start as i64 + k)
+                                    })
+                                    .reduce(|a, b| if wins(b.0, a.0) { b } else { a })
+                                    .unwrap_or((T::LOWEST, 0));
+                            }
+                        } else {
+                            self.down_then_along(plane, row % rows, values, indices);
                         }
                     }
                 },
             );
         })
     }
+}
+
+/// Whether an element further on takes the place of the largest so far: the first of equal ones stays, and the last
+/// that is no number.
+#[inline(always)]
+fn wins<T: Ordered>(x: T, best: T) -> bool {
+    x.above(best) | x.is_nothing()
 }
 
 /// Runs `work` with room for a row.
@@ -192,26 +248,30 @@ fn sum<T: Product>(x: &[T]) -> T {
     rest.iter().fold(total, |a, &x| a.plus(x))
 }
 
-/// The largest element of a window of lines of one length that begin at the given places, and where it is.
+/// The largest element of a run, and where it is: first what it is, then which is like it, both by vectors.
 #[inline(always)]
-fn largest<T: Ordered>(plane: &[T], lines: impl Iterator<Item = usize>, length: usize) -> (T, i64) {
-    let (mut best, mut at) = (T::LOWEST, None);
-    for line in lines {
-        for (n, part) in plane[line..][..length].chunks(PARTS).enumerate() {
-            // Few parts hold a new maximum: that is asked of a whole part at once.
-            let news = |x: T| x.above(best) | x.is_nothing();
-            let any = |part: &[T; PARTS]| part.iter().fold(false, |any, &x| any | news(x));
-            if at.is_some() && part.try_into().is_ok_and(|part| !any(part)) {
-                continue;
+fn largest<T: Ordered>(x: &[T]) -> (T, i64) {
+    let best = fold(
+        x,
+        T::LOWEST,
+        #[inline(always)]
+        |a: T, x: T| a.larger(x),
+        #[inline(always)]
+        |a: T, b: T| a.larger(b),
+    );
+    let at = if best.is_nothing() {
+        x.iter().rposition(|x| x.is_nothing())
+    } else {
+        let mut at = 0;
+        for part in x.chunks(PARTS) {
+            if part.iter().fold(false, |any, &x| any | (x == best)) {
+                break;
             }
-            for (i, &x) in part.iter().enumerate() {
-                if x.above(best) || x.is_nothing() || at.is_none() {
-                    (best, at) = (x, Some(line + n * PARTS + i));
-                }
-            }
+            at += PARTS;
         }
-    }
-    (best, at.unwrap_or(0) as i64)
+        x.iter().skip(at).position(|&x| x == best).map(|k| at + k)
+    };
+    at.map_or((best, 0), |at| (x[at], at as i64))
 }
 
 #[cfg(test)]

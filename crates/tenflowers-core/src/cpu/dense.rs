@@ -42,6 +42,23 @@ pub fn read<T: Element, R>(x: &View, kernel: impl FnOnce(&[T]) -> Result<R>) -> 
     copied::<T, R>(x, |x| kernel(x.slice::<T>().expect("a copy lies in one run")))
 }
 
+/// As [`read`], but only one row of `n` elements where all rows are the same memory, as in the gradient of a sum.
+pub fn read_rows<T: Element, R>(x: &View, n: usize, kernel: impl FnOnce(&[T]) -> Result<R>) -> Result<R> {
+    let (shape, strides) = (&x.layout.shape, &x.layout.strides);
+    let (mut first, mut size) = (shape.len(), 1);
+    while first > 0 && size < n {
+        first -= 1;
+        size *= shape[first];
+    }
+    let same = (0..first).all(|d| strides[d] == 0 || shape[d] == 1);
+    if size != n || !same || shape.contains(&0) {
+        return read(x, kernel);
+    }
+    let row = Layout { shape: shape[first..].into(), strides: strides[first..].into(), offset: x.layout.offset };
+    // SAFETY: the first row of the view.
+    read(&unsafe { View::new(x.ptr, &row, x.dtype) }, kernel)
+}
+
 /// The inputs that are there, as slices.
 pub fn read_option<T: Element, R>(x: Option<&View>, kernel: impl FnOnce(Option<&[T]>) -> Result<R>) -> Result<R> {
     match x {

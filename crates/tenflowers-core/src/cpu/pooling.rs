@@ -57,6 +57,27 @@ impl Mean for f64 {
     }
 }
 
+/// Adds up each output's gradient where its plane had the element that `indices` name; writes all of `dx`.
+///
+/// # Errors
+/// `Interrupted`.
+pub fn spread<T: Product>(planes: usize, dy: &[T], indices: &[i64], dx: &mut [T]) -> Result<()> {
+    assert_eq!(dy.len(), indices.len());
+    let (outputs, inputs) = (dy.len() / planes.max(1), dx.len() / planes.max(1));
+    let dx = Parts::new(dx);
+    ranges(planes, GRAIN.div_ceil((inputs + outputs).max(1)), &|range| {
+        for plane in range {
+            // SAFETY: each plane is taken once.
+            let dx = unsafe { dx.part(plane * inputs..(plane + 1) * inputs) };
+            dx.fill(T::ZERO);
+            let at = plane * outputs..(plane + 1) * outputs;
+            for (&g, &i) in dy[at.clone()].iter().zip(&indices[at]) {
+                dx[i as usize] = dx[i as usize].plus(g);
+            }
+        }
+    })
+}
+
 impl Pool2d {
     /// The largest element of each window, and where in its plane it stands: the first of equal ones, the last nan if
     /// there is one. A window without any element gives `lowest` and index 0.
@@ -112,22 +133,6 @@ impl Pool2d {
         for index in indices {
             *index = (*index).max(0);
         }
-    }
-
-    /// Adds up each output's gradient where [`max`](Self::max) found its element; writes all of `dx`.
-    ///
-    /// # Errors
-    /// `Interrupted`.
-    pub fn max_backward<T: Product>(&self, dy: &[T], indices: &[i64], dx: &mut [T]) -> Result<()> {
-        self.check(dx.len(), dy.len());
-        assert_eq!(dy.len(), indices.len());
-        let size = self.output[0] * self.output[1];
-        self.planes(dx, &|plane, dx| {
-            dx.fill(T::ZERO);
-            for (g, &i) in dy[plane * size..][..size].iter().zip(&indices[plane * size..][..size]) {
-                dx[i as usize] = dx[i as usize].plus(*g);
-            }
-        })
     }
 
     /// The average of each window. Padding counts as zeros if `count_include_pad`; what hangs over the padding never
@@ -426,7 +431,7 @@ mod tests {
             p.max(&x, f32::NEG_INFINITY, &mut values, &mut indices).unwrap();
             let dy = numbers(n);
             let (mut dx, mut expected) = (vec![7.0; x.len()], vec![0.0; x.len()]);
-            p.max_backward(&dy, &indices, &mut dx).unwrap();
+            spread(p.planes, &dy, &indices, &mut dx).unwrap();
             for (o, (plane, ..)) in outputs(&p).enumerate() {
                 expected[plane * size + indices[o] as usize] += dy[o];
             }

@@ -5,8 +5,9 @@ mod moments;
 pub use best::best;
 pub use moments::{column_moments, moments};
 
+use super::accumulate::{self, FOUR};
 use super::walk::Walk;
-use super::{View, accumulate, map, pool, pool::Parts, simd::vectorize};
+use super::{View, map, pool, pool::Parts, simd::vectorize};
 use crate::dtype::Element;
 use crate::error::Result;
 use crate::layout::{Shape, Strides};
@@ -14,16 +15,18 @@ use smallvec::SmallVec;
 use std::ops::Range;
 
 /// Outputs that are accumulated side by side where they lie side by side.
-const COLUMNS: usize = 512;
+const COLUMNS: usize = 1024;
 /// Rows whose results are handed over together.
 const ROWS: usize = 32;
-/// Elements that one accumulator of a column sees before it is merged into the next level's, and results of a level that
-/// come together in one of the next.
+/// Elements that one accumulator of a column sees before it is merged into others, and runs that come together before
+/// they are merged into others.
 const STEPS: usize = 64;
 /// Elements that come together in one run of work.
 const BLOCK: usize = 1 << 16;
 /// Elements a task.
 const GRAIN: usize = 1 << 15;
+/// The shortest rows that vectors are worth their end.
+const SHORT: usize = 8;
 
 /// The dimensions that stay and those that go, each with the strides of the input.
 pub struct Plan {
@@ -66,18 +69,26 @@ impl Plan {
     /// Outputs a task: whole stripes of columns where there are enough.
     fn grain(&self) -> usize {
         let grain = (GRAIN / self.elements.max(1)).max(1);
-        if self.columns() { grain.clamp(COLUMNS / 2, self.outputs.max(COLUMNS / 2)) } else { grain }
+        if self.columns() { grain.clamp(COLUMNS / 4, self.outputs.max(COLUMNS / 4)) } else { grain }
     }
 }
 
 /// How elements come together.
 pub struct Fold<A, S, M> {
-    pub start: A,
-    pub step: S,
-    pub merge: M,
+    start: A,
+    step: S,
+    merge: M,
 }
 
 impl<A: Copy + Send + Sync, S, M: Fn(A, A) -> A + Copy + Sync> Fold<A, S, M> {
+    /// From `start`, which changes nothing, by what adds an element and what adds two results.
+    pub fn new<T>(start: A, step: S, merge: M) -> Self
+    where
+        S: Fn(A, T) -> A,
+    {
+        Fold { start, step, merge }
+    }
+
     /// All elements of a slice of at most 64K.
     pub fn slice<T: Element>(&self, x: &[T]) -> A
     where
@@ -92,8 +103,8 @@ impl<A: Copy + Send + Sync, S, M: Fn(A, A) -> A + Copy + Sync> Fold<A, S, M> {
         accumulate::fold(x, self.start, self.step, self.merge)
     }
 
-    /// Folds the elements behind each output and hands over the result of each, by its number.
-    pub fn run<T: Element>(&self, x: &View, plan: &Plan, write: &(dyn Fn(usize, A) + Sync)) -> Result<()>
+    /// Folds the elements behind each output and hands over results with the number of the first.
+    pub fn run<T: Element>(&self, x: &View, plan: &Plan, write: &(dyn Fn(usize, &[A]) + Sync)) -> Result<()>
     where
         S: Fn(A, T) -> A + Copy + Sync,
     {
@@ -102,13 +113,14 @@ impl<A: Copy + Send + Sync, S, M: Fn(A, A) -> A + Copy + Sync> Fold<A, S, M> {
         let few = outputs < 4 * grain && elements >= 64 && outputs * elements >= 4 * GRAIN;
         if elements <= BLOCK && !few {
             return pool::ranges(outputs, grain, &|range| {
-                self.part(x, plan, range.clone(), 0..elements, &mut |first, found| {
-                    found.iter().enumerate().for_each(|(i, &a)| write(first + i, a));
-                });
+                self.part(x, plan, range, 0..elements, &mut |first, found| write(first, found));
             });
         }
         // Many elements, or few outputs: blocks of elements in parallel, merged in pairs.
-        let block = (4 * GRAIN / outputs.max(1)).clamp(64, BLOCK);
+        let mut block = (4 * GRAIN / outputs.max(1)).clamp(64, BLOCK);
+        if !plan.columns() && plan.reduced.inner_run() <= FOUR {
+            block = block.next_multiple_of(plan.reduced.inner_run());
+        }
         let blocks = elements.div_ceil(block);
         let mut found = vec![self.start; blocks * outputs];
         let parts = Parts::new(&mut found);
@@ -129,7 +141,7 @@ impl<A: Copy + Send + Sync, S, M: Fn(A, A) -> A + Copy + Sync> Fold<A, S, M> {
             }
             apart *= 2;
         }
-        found[..outputs].iter().enumerate().for_each(|(i, &a)| write(i, a));
+        write(0, &found[..outputs]);
         Ok(())
     }
 
@@ -145,19 +157,22 @@ impl<A: Copy + Send + Sync, S, M: Fn(A, A) -> A + Copy + Sync> Fold<A, S, M> {
     {
         let p = x.ptr::<T>();
         let mut number = outputs.start;
-        let (columns, runs) = (plan.columns(), plan.runs());
-        plan.kept.run(outputs, &mut |at, step, n| {
-            if columns {
+        if plan.columns() {
+            let (mut sums, mut below) = ([self.start; COLUMNS], [self.start; COLUMNS]);
+            plan.kept.run(outputs, &mut |at, _, n| {
                 for first in (0..n).step_by(COLUMNS) {
                     let base = p.wrapping_offset(at[0] + first as isize);
-                    let mut sums = [self.start; COLUMNS];
-                    let sums = &mut sums[..COLUMNS.min(n - first)];
-                    self.column(base, plan, elements.clone(), STEPS * STEPS, sums);
+                    let width = COLUMNS.min(n - first);
+                    let sums = &mut sums[..width];
+                    self.column(base, plan, elements.clone(), sums, &mut below[..width]);
                     write(number, sums);
-                    number += sums.len();
+                    number += width;
                 }
-                return;
-            }
+            });
+            return;
+        }
+        let runs = plan.runs();
+        plan.kept.run(outputs, &mut |at, step, n| {
             for first in (0..n).step_by(ROWS) {
                 let mut found = [self.start; ROWS];
                 let found = &mut found[..ROWS.min(n - first)];
@@ -180,42 +195,52 @@ impl<A: Copy + Send + Sync, S, M: Fn(A, A) -> A + Copy + Sync> Fold<A, S, M> {
     where
         S: Fn(A, T) -> A + Copy + Sync,
     {
-        macro_rules! all {
-            () => {
-                for (i, a) in found.iter_mut().enumerate() {
-                    // SAFETY: the walks stay within the view.
-                    let x = unsafe { std::slice::from_raw_parts(row(i).wrapping_add(elements.start), elements.len()) };
-                    *a = accumulate::fold(x, self.start, self.step, self.merge);
-                }
-            };
-        }
-        if const { map::wide::<T>() } {
+        // SAFETY: the walks stay within the view.
+        let row = |i: usize| unsafe { std::slice::from_raw_parts(row(i).wrapping_add(elements.start), elements.len()) };
+        if const { map::wide::<T>() } && elements.len() >= SHORT {
             vectorize(
                 #[inline(always)]
-                |_| all!(),
+                |_| {
+                    if elements.len() > FOUR {
+                        for (i, a) in found.iter_mut().enumerate() {
+                            *a = accumulate::fold(row(i), self.start, self.step, self.merge);
+                        }
+                        return;
+                    }
+                    let last = found.len() - 1;
+                    for (k, found) in found.chunks_mut(4).enumerate() {
+                        let at = |i: usize| row(last.min(4 * k + i));
+                        let (a, b, c, d) = (at(0), at(1), at(2), at(3));
+                        let four = accumulate::fold_four(a, b, c, d, self.start, self.step, self.merge);
+                        for (found, a) in found.iter_mut().zip(four) {
+                            *found = a;
+                        }
+                    }
+                },
             );
         } else {
-            all!();
+            for (i, a) in found.iter_mut().enumerate() {
+                *a = accumulate::fold(row(i), self.start, self.step, self.merge);
+            }
         }
     }
 
-    /// Elements of columns side by side, a level for every `STEPS` results of the level below.
-    fn column<T: Element>(&self, base: *const T, plan: &Plan, elements: Range<usize>, level: usize, sums: &mut [A])
+    /// Elements of columns side by side; `below` holds the sums of a block of rows where there are several.
+    fn column<T: Element>(&self, base: *const T, plan: &Plan, elements: Range<usize>, sums: &mut [A], below: &mut [A])
     where
         S: Fn(A, T) -> A + Copy + Sync,
     {
-        let width = sums.len();
-        if elements.len() > level / STEPS && level > STEPS {
-            for start in elements.clone().step_by(level / STEPS) {
-                let mut below = [self.start; COLUMNS];
-                let below = &mut below[..width];
-                self.column(base, plan, start..elements.end.min(start + level / STEPS), level / STEPS, below);
-                for (sum, &mut b) in sums.iter_mut().zip(below) {
+        sums.fill(self.start);
+        if elements.len() > STEPS {
+            for start in elements.clone().step_by(STEPS) {
+                self.column(base, plan, start..elements.end.min(start + STEPS), below, &mut []);
+                for (sum, &b) in sums.iter_mut().zip(&*below) {
                     *sum = (self.merge)(*sum, b);
                 }
             }
             return;
         }
+        let width = sums.len();
         plan.reduced.run(elements, &mut |at, apart, m| {
             macro_rules! add {
                 () => {{
@@ -225,15 +250,16 @@ impl<A: Copy + Send + Sync, S, M: Fn(A, A) -> A + Copy + Sync> Fold<A, S, M> {
                         // SAFETY: the walks stay within the view, and the outputs lie side by side.
                         unsafe { std::slice::from_raw_parts(start, width) }
                     };
-                    let fours = m / 4 * 4;
-                    for j in (0..fours).step_by(4) {
+                    let eights = m / 8 * 8;
+                    for j in (0..eights).step_by(8) {
                         let (a, b, c, d) = (row(j), row(j + 1), row(j + 2), row(j + 3));
+                        let (e, f, g, h) = (row(j + 4), row(j + 5), row(j + 6), row(j + 7));
                         for i in 0..width {
-                            let two = step(step(sums[i], a[i]), b[i]);
-                            sums[i] = step(step(two, c[i]), d[i]);
+                            let four = step(step(step(step(sums[i], a[i]), b[i]), c[i]), d[i]);
+                            sums[i] = step(step(step(step(four, e[i]), f[i]), g[i]), h[i]);
                         }
                     }
-                    for j in fours..m {
+                    for j in eights..m {
                         let a = row(j);
                         for i in 0..width {
                             sums[i] = step(sums[i], a[i]);
@@ -257,9 +283,56 @@ impl<A: Copy + Send + Sync, S, M: Fn(A, A) -> A + Copy + Sync> Fold<A, S, M> {
     where
         S: Fn(A, T) -> A + Copy + Sync,
     {
+        if const { map::wide::<T>() } && plan.reduced.inner()[0] == 1 {
+            return self.short_runs(p, plan, elements);
+        }
         let mut all = self.start;
         gathered(p, plan, elements, &mut |run: &[T]| all = (self.merge)(all, self.slice(run)));
         all
+    }
+
+    /// Elements in runs: equal ones that are short come together four at a time.
+    fn short_runs<T: Element>(&self, p: *const T, plan: &Plan, elements: Range<usize>) -> A
+    where
+        S: Fn(A, T) -> A + Copy + Sync,
+    {
+        let merge = self.merge;
+        let (mut all, mut part, mut merged) = (self.start, self.start, 0);
+        let mut flush = |runs: &[&[T]]| {
+            let found = if let &[a, b, c, d] = runs {
+                let [a, b, c, d] = vectorize(
+                    #[inline(always)]
+                    |_| accumulate::fold_four(a, b, c, d, self.start, self.step, merge),
+                );
+                merge(merge(a, b), merge(c, d))
+            } else {
+                runs.iter().fold(self.start, |all, run| merge(all, self.slice(run)))
+            };
+            part = merge(part, found);
+            merged += 1;
+            if merged == STEPS {
+                (all, part, merged) = (merge(all, part), self.start, 0);
+            }
+        };
+        let (mut runs, mut held): ([&[T]; 4], usize) = ([&[]; 4], 0);
+        plan.reduced.run(elements, &mut |at, _, n| {
+            // SAFETY: the walk stays within the view.
+            let run = unsafe { std::slice::from_raw_parts(p.wrapping_offset(at[0]), n) };
+            for run in run.chunks(BLOCK) {
+                if held > 0 && run.len() != runs[0].len() {
+                    flush(&runs[..held]);
+                    held = 0;
+                }
+                runs[held] = run;
+                held += 1;
+                if held == 4 || run.len() > FOUR {
+                    flush(&runs[..held]);
+                    held = 0;
+                }
+            }
+        });
+        flush(&runs[..held]);
+        merge(all, part)
     }
 }
 

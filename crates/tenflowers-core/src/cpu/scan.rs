@@ -1,5 +1,4 @@
 //! Running sums, products and extremes along one dimension of dense operands.
-use super::accumulate;
 use super::pool::{self, Parts};
 use super::simd::vectorize;
 use crate::error::Result;
@@ -8,8 +7,6 @@ use crate::error::Result;
 const GRAIN: usize = 1 << 14;
 /// Columns side by side.
 const COLUMNS: usize = 128;
-/// Parts of a row that are worked on side by side.
-const CHAINS: usize = 4;
 
 /// The elements along the dimension, and those that lie between two neighbours there.
 #[derive(Clone, Copy, Debug)]
@@ -28,9 +25,9 @@ impl Lines {
         x: &[T],
         out: &mut [U],
         start: A,
-        widen: impl Fn(T) -> A + Sync,
+        widen: impl Fn(T) -> A + Copy + Sync,
         join: impl Fn(A, A) -> A + Copy + Sync,
-        narrow: impl Fn(A) -> U + Sync,
+        narrow: impl Fn(A) -> U + Copy + Sync,
     ) -> Result<()> {
         let Lines { n, inner, reversed } = *self;
         if x.is_empty() {
@@ -39,59 +36,20 @@ impl Lines {
         let out = Parts::new(out);
         if inner == 1 {
             return pool::ranges(x.len() / n, (GRAIN / n).max(1), &|range| {
-                for r in range {
-                    // SAFETY: each row belongs to one task.
-                    let (row, to) = (&x[r * n..(r + 1) * n], unsafe { out.part(r * n..(r + 1) * n) });
-                    if reversed {
-                        let mut all = start;
-                        for (y, &x) in to.iter_mut().zip(row).rev() {
-                            all = join(widen(x), all);
-                            *y = narrow(all);
+                vectorize(
+                    #[inline(always)]
+                    |_| {
+                        for r in range {
+                            // SAFETY: each row belongs to one task.
+                            let (row, to) = (&x[r * n..(r + 1) * n], unsafe { out.part(r * n..(r + 1) * n) });
+                            if reversed {
+                                along::<true, _, _, _>(row, to, start, widen, join, narrow);
+                            } else {
+                                along::<false, _, _, _>(row, to, start, widen, join, narrow);
+                            }
                         }
-                        continue;
-                    }
-                    vectorize(
-                        #[inline(always)]
-                        |_| {
-                            // Parts of the row side by side, each from what the parts before it come to: or else every
-                            // step waits for the one before.
-                            let part = if n < 16 * CHAINS { 0 } else { n / CHAINS };
-                            let mut all = [start; CHAINS];
-                            for c in 1..CHAINS * usize::from(part > 0) {
-                                let before = &row[(c - 1) * part..c * part];
-                                let total = accumulate::fold(
-                                    before,
-                                    start,
-                                    #[inline(always)]
-                                    |a, x| join(a, widen(x)),
-                                    join,
-                                );
-                                all[c] = join(all[c - 1], total);
-                            }
-                            let (mut xs, mut ys) = (
-                                row[..CHAINS * part].chunks_exact(part.max(1)),
-                                to[..CHAINS * part].chunks_exact_mut(part.max(1)),
-                            );
-                            let xs: [&[T]; CHAINS] = std::array::from_fn(|_| xs.next().unwrap_or(&[]));
-                            let mut ys: [&mut [U]; CHAINS] = std::array::from_fn(|_| ys.next().unwrap_or(&mut []));
-                            let [xa, xb, xc, xd] = xs;
-                            let [ya, yb, yc, yd] = &mut ys;
-                            let [mut a, mut b, mut c, mut d] = all;
-                            let inputs = xa.iter().zip(xb).zip(xc.iter().zip(xd));
-                            let outputs = ya.iter_mut().zip(yb.iter_mut()).zip(yc.iter_mut().zip(yd.iter_mut()));
-                            for (((&xa, &xb), (&xc, &xd)), ((ya, yb), (yc, yd))) in inputs.zip(outputs) {
-                                (a, b, c, d) =
-                                    (join(a, widen(xa)), join(b, widen(xb)), join(c, widen(xc)), join(d, widen(xd)));
-                                (*ya, *yb, *yc, *yd) = (narrow(a), narrow(b), narrow(c), narrow(d));
-                            }
-                            let mut all = d;
-                            for (y, &x) in to.iter_mut().zip(row).skip(CHAINS * part) {
-                                all = join(all, widen(x));
-                                *y = narrow(all);
-                            }
-                        },
-                    );
-                }
+                    },
+                );
             });
         }
         let across = inner.div_ceil(COLUMNS);
@@ -118,4 +76,60 @@ impl Lines {
             }
         })
     }
+}
+
+/// One row, from its end if `REVERSED`. Four elements at a time come together among themselves first: only one step of
+/// the four waits for what was before.
+#[inline(always)]
+fn along<const REVERSED: bool, T: Copy, A: Copy, U: Copy>(
+    x: &[T],
+    out: &mut [U],
+    start: A,
+    widen: impl Fn(T) -> A + Copy,
+    join: impl Fn(A, A) -> A + Copy,
+    narrow: impl Fn(A) -> U + Copy,
+) {
+    let mut all = start;
+    if REVERSED {
+        let ((x_rest, xs), (y_rest, ys)) = (x.as_rchunks::<4>(), out.as_rchunks_mut::<4>());
+        for (x, y) in xs.iter().zip(ys).rev() {
+            all = four::<true, _, _, _>(all, x, y, widen, join, narrow);
+        }
+        for (x, y) in x_rest.iter().zip(y_rest).rev() {
+            all = join(all, widen(*x));
+            *y = narrow(all);
+        }
+    } else {
+        let ((xs, x_rest), (ys, y_rest)) = (x.as_chunks::<4>(), out.as_chunks_mut::<4>());
+        for (x, y) in xs.iter().zip(ys) {
+            all = four::<false, _, _, _>(all, x, y, widen, join, narrow);
+        }
+        for (x, y) in x_rest.iter().zip(y_rest) {
+            all = join(all, widen(*x));
+            *y = narrow(all);
+        }
+    }
+}
+
+#[inline(always)]
+fn four<const REVERSED: bool, T: Copy, A: Copy, U: Copy>(
+    all: A,
+    x: &[T; 4],
+    y: &mut [U; 4],
+    widen: impl Fn(T) -> A + Copy,
+    join: impl Fn(A, A) -> A + Copy,
+    narrow: impl Fn(A) -> U + Copy,
+) -> A {
+    let [a, b, c, d] = if REVERSED { [x[3], x[2], x[1], x[0]] } else { *x };
+    let x = [widen(a), widen(b), widen(c), widen(d)];
+    let two = [x[0], join(x[0], x[1]), x[2], join(x[2], x[3])];
+    let four = [two[0], two[1], join(two[1], two[2]), join(two[1], two[3])];
+    let done = [
+        narrow(join(all, four[0])),
+        narrow(join(all, four[1])),
+        narrow(join(all, four[2])),
+        narrow(join(all, four[3])),
+    ];
+    *y = if REVERSED { [done[3], done[2], done[1], done[0]] } else { done };
+    join(all, four[3])
 }

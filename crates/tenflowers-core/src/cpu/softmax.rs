@@ -1,7 +1,7 @@
 //! Softmax and its logarithm, and the way back through them, along one dimension of dense operands.
 //!
 //! Along the last dimension rows are worked on where they lie; along others, many columns side by side.
-use super::accumulate::{Summed, prefetch, sum_of, top};
+use super::accumulate::{Summed, fold_rows, larger, prefetch, sum, sum_of, top};
 use super::math::Real;
 use super::pool::{self, Parts};
 use super::simd::{Lanes, vectorize};
@@ -151,10 +151,11 @@ impl Softmax {
         }
         // Rows too short for a vector of their own.
         let rows = TOGETHER / n;
-        let mut powers = [T::zero(); TOGETHER];
+        let (mut powers, mut found) = ([T::zero(); TOGETHER], [T::zero(); TOGETHER]);
         for (out, x) in out.chunks_mut(rows * n).zip(x.chunks(rows * n)) {
-            for (y, x) in out.chunks_exact_mut(n).zip(x.chunks_exact(n)) {
-                let top = top(x);
+            let (x, found) = (&x[..out.len()], &mut found[..out.len() / n]);
+            fold_rows(x, n, T::neg_infinity(), larger, larger, found);
+            for ((y, x), &top) in out.chunks_exact_mut(n).zip(x.chunks_exact(n)).zip(&*found) {
                 for (y, &x) in y.iter_mut().zip(x) {
                     *y = x - top;
                 }
@@ -163,8 +164,9 @@ impl Softmax {
                 for (p, &y) in powers.iter_mut().zip(&*out) {
                     *p = T::power(y, lanes);
                 }
-                for (y, p) in out.chunks_exact_mut(n).zip(powers.chunks_exact(n)) {
-                    let log = T::rounded(sum_of(p, |e| e).ln());
+                fold_rows(&powers[..x.len()], n, T::zero(), sum, sum, found);
+                for (y, &total) in out.chunks_exact_mut(n).zip(&*found) {
+                    let log = T::rounded(total.into().ln());
                     for y in y.iter_mut() {
                         *y = *y - log;
                     }
@@ -173,8 +175,9 @@ impl Softmax {
                 for y in out.iter_mut() {
                     *y = T::power(*y, lanes);
                 }
-                for y in out.chunks_exact_mut(n) {
-                    let share = T::rounded(1.0 / sum_of(y, |e| e));
+                fold_rows(out, n, T::zero(), sum, sum, found);
+                for (y, &total) in out.chunks_exact_mut(n).zip(&*found) {
+                    let share = T::rounded(1.0 / total.into());
                     for y in y.iter_mut() {
                         *y = *y * share;
                     }

@@ -82,6 +82,10 @@ impl Walk {
     pub fn inner(&self) -> &[isize] {
         &self.strides[self.strides.len() - self.operands..]
     }
+    /// The elements of the inner run.
+    pub fn inner_run(&self) -> usize {
+        self.shape[self.shape.len() - 1]
+    }
     /// Whether everything is one inner run.
     pub fn is_run(&self) -> bool {
         self.shape.len() == 1

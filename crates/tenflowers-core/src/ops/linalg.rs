@@ -2,6 +2,7 @@
 use super::promote::cast;
 use super::reduce::{dims_of, squeezed};
 use super::{conj, sgn, to_dtype, where_};
+use crate::cpu::number::Ordered;
 use crate::cpu::reduce::{Fold, Plan};
 use crate::cpu::{View, ViewMut};
 use crate::dtype::{C64, DType, Scalar};
@@ -37,47 +38,50 @@ impl Op for Norm {
     fn cpu(&self, inputs: &[View], outs: &mut [ViewMut]) -> Result<()> {
         let (x, p) = (&inputs[0], self.p);
         let plan = |x: &View| Plan::new(x, &self.dims, false);
-        // Sizes in double precision, of what any of the types holds.
-        let size = |a: f64| match p {
-            0.0 => f64::from(u8::from(a != 0.0)),
-            1.0 => a,
-            2.0 => a * a,
-            _ if p.is_infinite() => a,
-            _ => a.powf(p),
-        };
-        let nan = |a: f64, b: f64, better: bool| if a.is_nan() || better && !b.is_nan() { a } else { b };
-        let join = |a: f64, b: f64| match p {
-            f64::INFINITY => nan(a, b, a > b),
-            f64::NEG_INFINITY => nan(a, b, a < b),
-            _ => a + b,
-        };
-        let start = if p == f64::NEG_INFINITY { f64::INFINITY } else { 0.0 };
-        let finish = |a: f64| match p {
-            2.0 => a.sqrt(),
-            0.0 | 1.0 => a,
-            _ if p.is_infinite() => a,
-            _ => a.powf(1.0 / p),
-        };
-        computed::<f64>(&mut outs[0], |to| {
-            let to = to as usize;
-            // SAFETY: outputs are numbered, and each is written once.
-            let write = |i: usize, a: f64| unsafe { (to as *mut f64).add(i).write(finish(a)) };
-            match x.dtype {
-                DType::C64 | DType::C128 => widened::<C64, _>(x, |x| {
-                    Fold { start, step: |a, x: C64| join(a, size(x.norm())), merge: join }.run(x, &plan(x), &write)
-                }),
-                DType::F64 => {
-                    Fold { start, step: |a, x: f64| join(a, size(x.abs())), merge: join }.run(x, &plan(x), &write)
-                }
-                _ => widened::<f32, _>(x, |x| {
-                    Fold { start, step: |a, x: f32| join(a, size(f64::from(x.abs()))), merge: join }.run(
-                        x,
-                        &plan(x),
-                        &write,
-                    )
-                }),
-            }
-        })
+        // Sizes in double precision, of what any of the types holds; each order has loops of its own.
+        macro_rules! folded {
+            ($start:expr, |$s:ident| $size:expr, |$a:ident, $b:ident| $join:expr, |$f:ident| $finish:expr) => {
+                computed::<f64>(&mut outs[0], |to| {
+                    let to = to as usize;
+                    let write = |first: usize, found: &[f64]| {
+                        for (i, &$f) in found.iter().enumerate() {
+                            // SAFETY: outputs are numbered, and each is written once.
+                            unsafe { (to as *mut f64).add(first + i).write($finish) }
+                        }
+                    };
+                    macro_rules! by {
+                        ($x:expr, |$e:ident: $t:ty| $absolute:expr) => {
+                            Fold::new(
+                                $start,
+                                #[inline(always)]
+                                |$a: f64, $e: $t| {
+                                    let $s = $absolute;
+                                    let $b = $size;
+                                    $join
+                                },
+                                #[inline(always)]
+                                |$a: f64, $b: f64| $join,
+                            )
+                            .run($x, &plan($x), &write)
+                        };
+                    }
+                    match x.dtype {
+                        DType::C64 | DType::C128 => widened::<C64, _>(x, |x| by!(x, |e: C64| e.norm())),
+                        DType::F64 => by!(x, |e: f64| e.abs()),
+                        _ => widened::<f32, _>(x, |x| by!(x, |e: f32| f64::from(e.abs()))),
+                    }
+                })
+            };
+        }
+        let infinity = f64::INFINITY;
+        match p {
+            0.0 => folded!(0.0, |s| if s == 0.0 { 0.0 } else { 1.0 }, |a, b| a + b, |a| a),
+            1.0 => folded!(0.0, |s| s, |a, b| a + b, |a| a),
+            2.0 => folded!(0.0, |s| s * s, |a, b| a + b, |a| a.sqrt()),
+            f64::INFINITY => folded!(0.0, |s| s, |a, b| a.larger(b), |a| a),
+            f64::NEG_INFINITY => folded!(infinity, |s| s, |a, b| a.smaller(b), |a| a),
+            _ => folded!(0.0, |s| s.powf(p), |a, b| a + b, |a| a.powf(1.0 / p)),
+        }
     }
     fn keep(&self, _: &[bool]) -> Keep {
         smallvec![Slot::Input(0), Slot::Output(0)]

@@ -134,7 +134,7 @@ impl Rows {
         }
     }
 
-    /// The way back: every row is read twice, from the cache the second time.
+    /// The way back: every row is read twice, from the cache the second time. `g` may be one row that stands for all.
     pub fn backward<T: Summed>(
         &self,
         [g, x, means, scales]: [&[T]; 4],
@@ -145,6 +145,7 @@ impl Rows {
         let Gradients { input, weight: dw, bias: db } = gradients;
         let wanted = dw.is_some() || db.is_some();
         let rows = x.len().checked_div(n).unwrap_or(0);
+        let g_step = if g.len() < x.len() { 0 } else { n };
         // A fixed number of blocks, each with sums of its own.
         let most = if wanted { (1 << 22) / p.max(1) } else { usize::MAX };
         let block = (GRAIN / n.max(1)).max(rows.div_ceil(most.clamp(1, 64))).max(1).next_multiple_of(self.groups);
@@ -169,8 +170,8 @@ impl Rows {
                         }
                         let at = r * n..(r + 1) * n;
                         prefetch(x, at.end, n);
-                        prefetch(g, at.end, n);
-                        let (g, x, dx) = (&g[at.clone()], &x[at], &mut dx[i * n..(i + 1) * n]);
+                        prefetch(g, (r + 1) * g_step, n);
+                        let (g, x, dx) = (&g[r * g_step..][..n], &x[at], &mut dx[i * n..(i + 1) * n]);
                         let first = self.first(r);
                         if self.inner == 1 {
                             self.row_back(g, x, means[r], scales[r], weight.map(|w| &w[first..first + n]), dx);
@@ -204,10 +205,18 @@ impl Rows {
                 },
             );
         })?;
+        // Block after block, as they lie in memory.
+        let first = (2 * p).min(sums.len());
+        let (all, others) = sums.split_at_mut(first);
+        for other in others.chunks_exact(2 * p.max(1)) {
+            for (a, &b) in all.iter_mut().zip(other) {
+                *a += b;
+            }
+        }
         for (to, at) in [(dw, 0), (db, p)] {
             let Some(to) = to else { continue };
             for (i, to) in to.iter_mut().enumerate() {
-                *to = T::rounded((0..blocks).map(|b| sums[b * 2 * p + at + i]).sum());
+                *to = all.get(at + i).map_or(T::zero(), |&a| T::rounded(a));
             }
         }
         Ok(())

@@ -1,9 +1,12 @@
 //! Means and variances.
 use super::super::accumulate::{Moments, Summed, not_below_zero};
 use super::super::{View, pool, pool::Parts, simd::vectorize};
-use super::{BLOCK, COLUMNS, GRAIN, Plan, gathered};
+use super::{BLOCK, GRAIN, Plan, gathered};
 use crate::dtype::Element;
 use crate::error::Result;
+
+/// Columns that are worked on side by side.
+const COLUMNS: usize = 512;
 
 /// The moments of the elements behind each output, by its number: memory is read once.
 pub fn moments<T: Element + Summed>(x: &View, plan: &Plan, write: &(dyn Fn(usize, Moments) + Sync)) -> Result<()> {

@@ -93,7 +93,7 @@ impl Op for Max {
         smallvec![Slot::Output(1)]
     }
     fn vjp(&self, back: &Back) -> Result<Grads> {
-        max_gradient(back, self.0.planes, &planes(self.0.planes, self.0.input))
+        max_gradient(back, planes(self.0.planes, self.0.input))
     }
 }
 

@@ -1,15 +1,16 @@
 //! The largest element, or the mean, of windows of planes.
 use super::pair;
+use crate::cpu::dense::{read, write};
 use crate::cpu::number::Ordered;
-use crate::cpu::pooling::Pool2d;
+use crate::cpu::pooling::{Pool2d, spread};
 use crate::cpu::{View, ViewMut};
-use crate::dtype::{DType, Scalar};
+use crate::dtype::DType;
 use crate::error::{Result, TensorError};
 use crate::grad::{Back, Slot};
 use crate::layout::Shape;
 use crate::op::{Grads, Keep, Meta, Op, apply, apply_all};
 use crate::ops::reduce::{computed, widened};
-use crate::ops::{full_like, reshape_to, scatter_add};
+use crate::ops::{gather, reshape_to};
 use crate::schema::Value;
 use crate::tensor::Tensor;
 use crate::{compute_type, ops};
@@ -44,18 +45,43 @@ impl Op for MaxPool {
     }
     fn vjp(&self, back: &Back) -> Result<Grads> {
         let (planes, [h, w]) = (self.0.planes, self.0.input);
-        max_gradient(back, planes, &[planes, h, w])
+        max_gradient(back, smallvec![planes, h, w])
     }
 }
 
 /// The gradient of the largest elements of planes, of which output 1 says where they are: of the shape `shape`.
-pub(super) fn max_gradient(back: &Back, planes: usize, shape: &[usize]) -> Result<Grads> {
+pub(super) fn max_gradient(back: &Back, shape: Shape) -> Result<Grads> {
     let Some(g) = back.grad_of(0) else { return Ok(smallvec![None]) };
-    let flat = |shape: &[usize]| [planes, shape[1..].iter().product()];
-    let zeros = full_like(g, &flat(shape), Scalar::ZERO)?;
-    let places = reshape_to(back.output(1)?, &flat(g.shape()))?;
-    let spread = scatter_add(&zeros, 1, &places, &reshape_to(g, &flat(g.shape()))?)?;
-    Ok(smallvec![Some(reshape_to(&spread, shape)?)])
+    Ok(smallvec![Some(apply(&Spread(shape), &[g, back.output(1)?])?)])
+}
+
+/// The gradient of elements of planes and where in their plane they are, to that of the planes.
+#[derive(Debug, Clone)]
+struct Spread(Shape);
+
+impl Op for Spread {
+    fn name(&self) -> &'static str {
+        "max_pool_backward"
+    }
+    fn infer(&self, inputs: &[&Tensor]) -> Result<Meta> {
+        Meta::one(self.0.clone(), inputs[0].dtype())
+    }
+    fn cpu(&self, inputs: &[View], outs: &mut [ViewMut]) -> Result<()> {
+        let (planes, dtype) = (self.0[0], inputs[0].dtype);
+        let done = compute_type!(dtype, [float], T => read::<T, _>(&inputs[0], |g| {
+            read::<i64, _>(&inputs[1], |places| write::<T>(&mut outs[0], |dx| spread(planes, g, places, dx)))
+        }));
+        done.unwrap_or_else(|| Err(TensorError::dtype(self.name(), dtype)))
+    }
+    fn keep(&self, _: &[bool]) -> Keep {
+        smallvec![Slot::Input(1)]
+    }
+    fn vjp(&self, back: &Back) -> Result<Grads> {
+        let flat = |shape: &[usize]| [self.0[0], shape[1..].iter().product()];
+        let (g, places) = (back.grad()?, back.input(1)?);
+        let found = gather(&reshape_to(g, &flat(&self.0))?, 1, &reshape_to(places, &flat(places.shape()))?, false)?;
+        Ok(smallvec![Some(reshape_to(&found, places.shape())?), None])
+    }
 }
 
 /// `[planes, h, w]` to the mean of each window, or the way back, which is linear as well.

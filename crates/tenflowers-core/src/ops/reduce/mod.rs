@@ -68,7 +68,7 @@ fn fold<T: Element, A: Copy + Send + Sync, U: Element>(
     merge: impl Fn(A, A) -> A + Copy + Sync,
     finish: impl Fn(A) -> U + Sync,
 ) -> Result<()> {
-    let fold = Fold { start, step, merge };
+    let fold = Fold::new(start, step, merge);
     if dims.len() == x.layout.rank()
         && x.dtype == T::ELEMENT
         && out.dtype == U::ELEMENT
@@ -81,9 +81,11 @@ fn fold<T: Element, A: Copy + Send + Sync, U: Element>(
         computed::<U>(out, |to| {
             let to = to as usize;
             let plan = Plan::new(x, dims, false);
-            fold.run::<T>(x, &plan, &|i, a| {
-                // SAFETY: outputs are numbered, and each is written once.
-                unsafe { (to as *mut U).add(i).write(finish(a)) }
+            fold.run::<T>(x, &plan, &|first, found| {
+                for (i, &a) in found.iter().enumerate() {
+                    // SAFETY: outputs are numbered, and each is written once.
+                    unsafe { (to as *mut U).add(first + i).write(finish(a)) }
+                }
             })
         })
     })

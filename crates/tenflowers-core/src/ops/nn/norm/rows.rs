@@ -3,7 +3,7 @@ use super::second::{Second, Shapes};
 use super::wide;
 use crate::Element;
 use crate::cpu::accumulate::Summed;
-use crate::cpu::dense::{read, read_option, write};
+use crate::cpu::dense::{read, read_option, read_rows, write};
 use crate::cpu::norm::{Gradients, Rows};
 use crate::cpu::{View, ViewMut};
 use crate::dtype::DType;
@@ -119,7 +119,8 @@ impl RowNormBack {
         let weight = if self.dw { rest.next().map(|o| o.fresh::<T>()) } else { None };
         let bias = if self.db { rest.next().map(|o| o.fresh::<T>()) } else { None };
         let (means, scales) = (inputs[2].to_slice::<T>()?, inputs[3].to_slice::<T>()?);
-        read::<T, _>(&inputs[0], |g| {
+        let n = self.norm.rows.n;
+        read_rows::<T, _>(&inputs[0], n, |g| {
             read::<T, _>(&inputs[1], |x| {
                 read_option::<T, _>(inputs.get(4), |w| {
                     write::<T>(dx, |input| {
