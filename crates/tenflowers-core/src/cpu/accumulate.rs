@@ -7,14 +7,18 @@ use num_traits::Float;
 /// Accumulators side by side, in each of four groups, so that no addition waits for the one before.
 const LANES: usize = 16;
 
-/// Elements that accumulators see before they are merged into others, or that stay in the first cache for a second look.
+/// Elements that stay in the first cache for a second look.
 pub const BLOCK: usize = 4096;
+
+/// Elements that one accumulator sees before it is merged into another, which sees as many of those: chains this short keep
+/// sums in single precision as accurate as pairwise ones.
+pub const CHAIN: usize = 16;
 
 /// The longest rows that `fold_four` is for.
 pub const FOUR: usize = 512;
 
-/// Elements after which sums go on in double precision.
-const LONG: usize = 16 * BLOCK;
+/// Elements after which sums go on in double precision, or by other means.
+pub const LONG: usize = CHAIN * CHAIN * 4 * LANES;
 
 /// A real number that sums are made of in its own precision, a block at a time, and in double across blocks.
 pub trait Summed: Float + Into<f64> + Send + Sync + 'static {
@@ -35,8 +39,7 @@ impl Summed for f64 {
     }
 }
 
-/// Everything in `x` folded into one. Each accumulator sees 64 elements before it is merged with others, which keeps long
-/// sums in single precision accurate.
+/// Everything in `x`, of [`LONG`] elements at most where the order of sums counts, folded into one.
 #[inline(always)]
 pub fn fold<T: Copy, A: Copy>(
     x: &[T],
@@ -54,7 +57,7 @@ pub fn fold<T: Copy, A: Copy>(
     // Each array is small enough for LLVM to keep it in registers.
     let (mut a, mut b, mut c, mut d) = ([start; LANES], [start; LANES], [start; LANES], [start; LANES]);
     let (main, rest) = x.as_chunks::<{ 4 * LANES }>();
-    for block in main.chunks(BLOCK / (4 * LANES)) {
+    for block in main.chunks(CHAIN) {
         let (mut e, mut f, mut g, mut h) = ([start; LANES], [start; LANES], [start; LANES], [start; LANES]);
         for four in block {
             for i in 0..LANES {

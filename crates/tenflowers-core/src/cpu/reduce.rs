@@ -5,7 +5,7 @@ mod moments;
 pub use best::best;
 pub use moments::{column_moments, moments};
 
-use super::accumulate::{self, FOUR};
+use super::accumulate::{self, CHAIN, FOUR, LONG};
 use super::walk::Walk;
 use super::{View, map, pool, pool::Parts, simd::vectorize};
 use crate::dtype::Element;
@@ -18,15 +18,17 @@ use std::ops::Range;
 const COLUMNS: usize = 1024;
 /// Rows whose results are handed over together.
 const ROWS: usize = 32;
-/// Elements that one accumulator of a column sees before it is merged into others, and runs that come together before
-/// they are merged into others.
-const STEPS: usize = 64;
 /// Elements that come together in one run of work.
-const BLOCK: usize = 1 << 16;
+const BLOCK: usize = LONG;
 /// Elements a task.
 const GRAIN: usize = 1 << 15;
 /// The shortest rows that vectors are worth their end.
 const SHORT: usize = 8;
+
+/// How often sums of at most [`CHAIN`] are summed again for so many elements.
+fn levels(elements: usize) -> u32 {
+    elements.saturating_sub(1).checked_ilog(CHAIN).unwrap_or(0)
+}
 
 /// The dimensions that stay and those that go, each with the strides of the input.
 pub struct Plan {
@@ -158,13 +160,14 @@ impl<A: Copy + Send + Sync, S, M: Fn(A, A) -> A + Copy + Sync> Fold<A, S, M> {
         let p = x.ptr::<T>();
         let mut number = outputs.start;
         if plan.columns() {
-            let (mut sums, mut below) = ([self.start; COLUMNS], [self.start; COLUMNS]);
+            let mut sums = [self.start; COLUMNS];
+            let mut below = vec![self.start; levels(elements.len()) as usize * COLUMNS];
             plan.kept.run(outputs, &mut |at, _, n| {
                 for first in (0..n).step_by(COLUMNS) {
                     let base = p.wrapping_offset(at[0] + first as isize);
                     let width = COLUMNS.min(n - first);
                     let sums = &mut sums[..width];
-                    self.column(base, plan, elements.clone(), sums, &mut below[..width]);
+                    self.column(base, plan, elements.clone(), sums, &mut below);
                     write(number, sums);
                     number += width;
                 }
@@ -225,16 +228,18 @@ impl<A: Copy + Send + Sync, S, M: Fn(A, A) -> A + Copy + Sync> Fold<A, S, M> {
         }
     }
 
-    /// Elements of columns side by side; `below` holds the sums of a block of rows where there are several.
+    /// Elements of columns side by side; `below` has room for the sums of each level of [`levels`].
     fn column<T: Element>(&self, base: *const T, plan: &Plan, elements: Range<usize>, sums: &mut [A], below: &mut [A])
     where
         S: Fn(A, T) -> A + Copy + Sync,
     {
         sums.fill(self.start);
-        if elements.len() > STEPS {
-            for start in elements.clone().step_by(STEPS) {
-                self.column(base, plan, start..elements.end.min(start + STEPS), below, &mut []);
-                for (sum, &b) in sums.iter_mut().zip(&*below) {
+        if elements.len() > CHAIN {
+            let part = CHAIN.pow(levels(elements.len()));
+            let (found, below) = below.split_at_mut(sums.len());
+            for start in elements.clone().step_by(part) {
+                self.column(base, plan, start..elements.end.min(start + part), found, below);
+                for (sum, &b) in sums.iter_mut().zip(&*found) {
                     *sum = (self.merge)(*sum, b);
                 }
             }
@@ -310,7 +315,7 @@ impl<A: Copy + Send + Sync, S, M: Fn(A, A) -> A + Copy + Sync> Fold<A, S, M> {
             };
             part = merge(part, found);
             merged += 1;
-            if merged == STEPS {
+            if merged == CHAIN {
                 (all, part, merged) = (merge(all, part), self.start, 0);
             }
         };
