@@ -1895,7 +1895,7 @@ def pad(
     *,
     out: Tensor | None = None,
 ) -> Tensor:
-    """The tensor with `value` around it: `pad` holds the numbers before and after for the last dimension, then for the one before it, and so on; negative ones cut off. `mode` "constant" is there."""
+    """The tensor with `value` around it: `pad` holds the numbers before and after for the last dimension, then for the one before it, and so on; negative ones cut off."""
 
 @overload
 def permute(input: Tensor, dims: Sequence[_int], *, out: Tensor | None = None) -> Tensor:

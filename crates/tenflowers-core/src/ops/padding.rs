@@ -56,11 +56,13 @@ impl Border {
     }
     fn along(self, x: &Tensor, dim: usize, sides: &[i64]) -> Result<Tensor> {
         let (before, after, n) = (sides[0], sides[1], x.shape()[dim] as i64);
+        // What is cut off does not come round again.
+        let (first, left) = ((-before).max(0), n + before.min(0) + after.min(0));
         let most = match self {
             Border::Reflect => n - 1,
             Border::Replicate if n == 0 => 0,
             Border::Replicate => i64::MAX,
-            Border::Circular => n,
+            Border::Circular => left,
         };
         let total = n.checked_add(before).and_then(|t| t.checked_add(after)).unwrap_or(-1);
         if before > most || after > most || total < 1 {
@@ -73,7 +75,7 @@ impl Border {
             Border::Reflect if i >= n => 2 * (n - 1) - i,
             Border::Reflect => i,
             Border::Replicate => i.clamp(0, n - 1),
-            Border::Circular => i.rem_euclid(n),
+            Border::Circular => first + (i - first).rem_euclid(left),
         };
         let mut index = crate::cpu::vec_for(total as usize)?;
         index.extend((-before..total - before).map(place));
