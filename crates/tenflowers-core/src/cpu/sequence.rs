@@ -116,7 +116,8 @@ fn floats<T>(at: usize, run: &mut [T], (start, step, end, n): (f64, f64, Option<
             for (i, x) in (0i32..).zip(low) {
                 *x = f(start + (first + f64::from(i)) * step);
             }
-            let (end, left) = (end.unwrap_or(start), (n - 1).wrapping_sub(at + half) as f64);
+            // Below zero only where nothing is left to fill.
+            let (end, left) = (end.unwrap_or(start), n.wrapping_sub(at + half + 1) as f64);
             for (i, x) in (0i32..).zip(high) {
                 *x = f(end - (left - f64::from(i)) * step);
             }
