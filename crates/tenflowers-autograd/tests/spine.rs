@@ -540,9 +540,10 @@ fn outputs_that_are_leaves() {
 #[test]
 fn nothing_is_left_after_writes_in_place() {
     let (a, b) = (leaf(W), leaf(W));
-    let held = Arc::downgrade(a.storage());
+    // Another tensor over the same memory: it is the only one once nothing else is left.
+    let held = a.detach();
     let y = a.mul(2.0).unwrap();
-    let written = Arc::downgrade(y.storage());
+    let written = y.detach();
     y.mul_(&y.mul(&a).unwrap()).unwrap();
     exp_(&y).unwrap();
     ops::select(&y, 0, 0).unwrap().mul_(&ops::select(&y, 0, 1).unwrap()).unwrap();
@@ -550,30 +551,30 @@ fn nothing_is_left_after_writes_in_place() {
     let parts = ops::split(&y, 1, 0).unwrap();
     parts[0].mul_(&parts[1]).unwrap();
     drop((a, parts));
-    assert!(held.upgrade().is_some());
+    assert!(!held.is_sole());
     drop(y);
-    assert!(held.upgrade().is_none() && written.upgrade().is_none());
+    assert!(held.is_sole() && written.is_sole());
     // Nor after a way back, with history of its own.
     let y = b.mul(2.0).unwrap();
-    let (kept, leaf) = (Arc::downgrade(y.storage()), Arc::downgrade(b.storage()));
+    let (kept, leaf) = (y.detach(), b.detach());
     exp_(&y).unwrap();
     let g = grad(&[y.sum(None).unwrap()], std::slice::from_ref(&b), &[None], CREATE, false).unwrap();
     drop((y, g));
-    assert!(kept.upgrade().is_none());
+    assert!(kept.is_sole());
     drop(b);
-    assert!(leaf.upgrade().is_none());
+    assert!(leaf.is_sole());
 }
 
 #[test]
 fn a_gradient_with_history_on_its_own_leaf_can_be_dropped() {
     let x = leaf(W);
-    let held = Arc::downgrade(x.storage());
+    let held = x.detach();
     backward(&[x.mul(&x).unwrap().sum(None).unwrap()], &[None], CREATE, None).unwrap();
     assert!(x.grad().unwrap().requires_grad());
     // The gradient's history holds the leaf, which holds the gradient: users break this ring.
     x.set_grad(None).unwrap();
     drop(x);
-    assert!(held.upgrade().is_none());
+    assert!(held.is_sole());
 }
 
 #[test]

@@ -8,8 +8,8 @@ pub type Result<T> = std::result::Result<T, TensorError>;
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TensorError {
-    #[error("{op}: {what}: {left} x {right}{note}")]
-    Shape { op: &'static str, what: String, left: Dims, right: Dims, note: String },
+    #[error("{op}: {what}: {left}{}{note}", beside(right))]
+    Shape { op: &'static str, what: String, left: Dims, right: Option<Dims>, note: String },
     #[error("{op}: {what}: {left} and {right}")]
     DType { op: &'static str, what: &'static str, left: DType, right: DType },
     #[error("{op}: dimension {axis} is out of range for a tensor of {rank} dimensions (expected {})", range(*rank))]
@@ -47,6 +47,10 @@ pub enum TensorError {
     Callback(String),
 }
 
+fn beside(right: &Option<Dims>) -> String {
+    right.as_ref().map_or(String::new(), |right| format!(" x {right}"))
+}
+
 fn range(rank: usize) -> String {
     let rank = rank.max(1) as i64;
     format!("{} to {}", -rank, rank - 1)
@@ -54,12 +58,16 @@ fn range(rank: usize) -> String {
 
 impl TensorError {
     pub fn shape(op: &'static str, what: impl Into<String>, left: &[usize], right: &[usize]) -> Self {
-        TensorError::Shape { op, what: what.into(), left: left.into(), right: right.into(), note: String::new() }
+        TensorError::Shape { op, what: what.into(), left: left.into(), right: Some(right.into()), note: String::new() }
+    }
+    /// A shape that is wrong by itself.
+    pub fn one_shape(op: &'static str, what: impl Into<String>, shape: &[usize]) -> Self {
+        TensorError::Shape { op, what: what.into(), left: shape.into(), right: None, note: String::new() }
     }
     /// A shape error with what exactly differs, after both shapes.
     pub fn shape_note(op: &'static str, what: &str, left: &[usize], right: &[usize], note: String) -> Self {
         let note = format!(" ({note})");
-        TensorError::Shape { op, what: what.into(), left: left.into(), right: right.into(), note }
+        TensorError::Shape { op, what: what.into(), left: left.into(), right: Some(right.into()), note }
     }
     pub fn argument(op: &'static str, what: impl Into<String>) -> Self {
         TensorError::Argument { op, what: what.into() }

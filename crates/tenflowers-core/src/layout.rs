@@ -28,27 +28,31 @@ pub fn checked_numel(shape: &[usize]) -> Result<usize> {
     n.ok_or_else(|| TensorError::no_memory(usize::MAX))
 }
 
+/// As many numbers as there are dimensions. On the stack first: that is one copy, where growing is a check an element.
+#[inline]
+fn filled<T: Copy + Default>(rank: usize, fill: impl FnOnce(&mut [T])) -> SmallVec<[T; INLINE]> {
+    let mut small = [T::default(); INLINE];
+    match small.get_mut(..rank) {
+        Some(all) => {
+            fill(all);
+            SmallVec::from_slice(all)
+        }
+        None => {
+            let mut all = smallvec::smallvec![T::default(); rank];
+            fill(&mut all);
+            all
+        }
+    }
+}
+
 pub fn contiguous_strides(shape: &[usize]) -> Strides {
-    fn fill(strides: &mut [isize], shape: &[usize]) {
+    filled(shape.len(), |strides| {
         let mut step = 1isize;
         for (s, &n) in strides.iter_mut().zip(shape).rev() {
             *s = step;
             step = step.wrapping_mul(n.max(1) as isize);
         }
-    }
-    // On the stack first: that is one copy, where growing is a check an element.
-    let mut small = [0; INLINE];
-    match small.get_mut(..shape.len()) {
-        Some(strides) => {
-            fill(strides, shape);
-            SmallVec::from_slice(strides)
-        }
-        None => {
-            let mut strides: Strides = smallvec::smallvec![0; shape.len()];
-            fill(&mut strides, shape);
-            strides
-        }
-    }
+    })
 }
 
 impl Clone for Layout {
@@ -133,10 +137,14 @@ impl Layout {
         to
     }
     pub fn select(&self, dim: usize, index: usize) -> Layout {
-        let mut to = self.narrow(dim, index, 1, 1);
-        to.shape.remove(dim);
-        to.strides.remove(dim);
-        to
+        fn without<T: Copy + Default>(all: &[T], dim: usize) -> SmallVec<[T; INLINE]> {
+            filled(all.len() - 1, |left| {
+                left[..dim].copy_from_slice(&all[..dim]);
+                left[dim..].copy_from_slice(&all[dim + 1..]);
+            })
+        }
+        let offset = (self.offset as isize + index as isize * self.strides[dim]) as usize;
+        Layout { shape: without(&self.shape, dim), strides: without(&self.strides, dim), offset }
     }
     /// The strides that show the same elements in the same order under another shape, where such strides exist.
     pub fn reshaped(&self, shape: &[usize]) -> Option<Layout> {
@@ -224,10 +232,17 @@ pub fn negative(op: &'static str, n: i64, sizes: &[i64]) -> TensorError {
 /// # Errors
 /// For a negative size, or more elements than can be counted.
 pub fn shape_of(op: &'static str, sizes: &[i64]) -> Result<Shape> {
-    let shape = sizes.iter().map(|&n| usize::try_from(n).map_err(|_| negative(op, n, sizes)));
-    let shape = shape.collect::<Result<Shape>>()?;
+    if let Some(&n) = sizes.iter().find(|&&n| n < 0) {
+        return Err(negative(op, n, sizes));
+    }
+    let shape = unsigned(sizes);
     checked_numel(&shape)?;
     Ok(shape)
+}
+
+/// Sizes as a shape, where those below zero are still to be replaced.
+pub fn unsigned(sizes: &[i64]) -> Shape {
+    filled(sizes.len(), |shape| shape.iter_mut().zip(sizes).for_each(|(to, &n)| *to = n as usize))
 }
 
 #[cfg(test)]

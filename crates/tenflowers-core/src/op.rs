@@ -33,14 +33,19 @@ pub trait Op: Share + Debug + Send + Sync + 'static {
     }
 }
 
-/// A shared copy, made only where an operation is remembered; keeps `apply` free of type parameters.
+/// Copies of an operation, made only where it is remembered; keeps `apply` free of type parameters.
 pub trait Share {
     fn share(&self) -> Arc<dyn Op>;
+    /// With what the view that it makes is a view of.
+    fn view_of(&self, parent: &Tensor) -> Box<ViewOf>;
 }
 
 impl<T: Op + Clone> Share for T {
     fn share(&self) -> Arc<dyn Op> {
         Arc::new(self.clone())
+    }
+    fn view_of(&self, parent: &Tensor) -> Box<ViewOf> {
+        Box::new(ViewOf::new(parent, self.clone()))
     }
 }
 
@@ -122,7 +127,7 @@ fn run_locked(op: &dyn Op, inputs: &[&Tensor], outs: &[Tensor]) -> Result<()> {
     let _locks = match inputs {
         [a] => lock(&[a.storage()], &[]),
         [a, b] => lock(&[a.storage(), b.storage()], &[]),
-        _ => lock(&inputs.iter().map(|t| &**t.storage()).collect::<SmallVec<[&Storage; 4]>>(), &[]),
+        _ => lock(&inputs.iter().map(|t| t.storage()).collect::<SmallVec<[&Storage; 4]>>(), &[]),
     };
     // SAFETY: the locks are held to the end of the kernel.
     unsafe { kernel(op, inputs, outs) }
@@ -138,7 +143,7 @@ fn run_new(op: &dyn Op, inputs: &[&Tensor], metas: Metas) -> Result<Outputs> {
         run_locked(op, inputs, &outs)?;
         return Ok(outs);
     };
-    let reads: SmallVec<[&Storage; 3]> = inputs.iter().map(|t| &**t.storage()).collect();
+    let reads: SmallVec<[&Storage; 3]> = inputs.iter().map(|t| t.storage()).collect();
     let _locks = lock(&reads, &[]);
     // SAFETY: the locks are held to the end of the kernel.
     unsafe { kernel(op, inputs, &outs)? };
@@ -174,12 +179,8 @@ unsafe fn kernel<'a>(op: &dyn Op, inputs: &[&'a Tensor], outs: &'a [Tensor]) -> 
 }
 
 fn view(op: &dyn Op, parent: &Tensor, layout: Layout, dtype: DType) -> Tensor {
-    let tracked = grad::is_enabled() && parent.view_of().is_none_or(|v| v.tracked);
-    let data = Data { storage: parent.storage().clone(), layout, dtype };
-    // A view that became a leaf is a base of its own to the derivative: the one below it knows of no gradient.
-    let base = if parent.is_leaf_view() { parent } else { parent.base() };
-    let view = ViewOf { parent: parent.clone(), base: base.clone(), op: op.share(), tracked };
-    Tensor::of(data, Some(view))
+    let data = Data { storage: parent.data().storage.clone(), layout, dtype };
+    Tensor::of(data, Some(op.view_of(parent)))
 }
 
 #[cold]
@@ -253,7 +254,7 @@ fn write_to(op: &dyn Op, inputs: &[&Tensor], target: &Tensor) -> Result<Tensor> 
     {
         return ops::assign::to(Some(target), target, &apply(op, inputs)?);
     }
-    let shared = |t: &Tensor| Arc::ptr_eq(t.storage(), target.storage());
+    let shared = |t: &Tensor| t.shares_storage(target);
     // An elementwise kernel may write where it has just read; an overlap in another order is copied first.
     let other_order = |t: &Tensor| shared(t) && (t.layout() != target.layout() || t.dtype() != target.dtype());
     let inputs = inputs.iter().map(|t| if other_order(t) { ops::copy(t) } else { Ok((*t).clone()) });
@@ -274,7 +275,7 @@ fn write_to(op: &dyn Op, inputs: &[&Tensor], target: &Tensor) -> Result<Tensor> 
     if let Some(history) = &history {
         edges[0] = needs[0].then(|| base.edge_from(history));
     }
-    let reads: SmallVec<[&Storage; 3]> = inputs.iter().map(|t| &**t.storage()).collect();
+    let reads: SmallVec<[&Storage; 3]> = inputs.iter().map(|t| t.storage()).collect();
     let _locks = lock(&reads, &[target.storage()]);
     // SAFETY: the locks are held.
     unsafe { kernel(op, &inputs, std::slice::from_ref(target))? };
@@ -307,7 +308,8 @@ pub fn apply_into(op: &dyn Op, inputs: &[&Tensor], targets: &[&Tensor]) -> Resul
         return Err(TensorError::argument(op.name(), what));
     }
     op.infer(inputs)?;
-    let storages = |ts: &[&Tensor]| ts.iter().map(|t| t.storage().clone()).collect::<Vec<Arc<Storage>>>();
+    let storages =
+        |ts: &[&Tensor]| ts.iter().map(|t| t.data().storage.clone()).collect::<Vec<triomphe::Arc<Storage>>>();
     let (reads, writes) = (storages(inputs), storages(targets));
     let (reads, writes): (Vec<&Storage>, Vec<&Storage>) =
         (reads.iter().map(|s| &**s).collect(), writes.iter().map(|s| &**s).collect());

@@ -3,7 +3,7 @@ use crate::cpu::View;
 use crate::device::Device;
 use crate::dtype::{DType, Dyn, Element, Kind, Scalar};
 use crate::error::{Result, TensorError};
-use crate::grad::GradMeta;
+use crate::grad::{self, GradMeta};
 use crate::layout::{Layout, Shape, checked_numel};
 use crate::op::Op;
 use crate::ops;
@@ -11,8 +11,9 @@ use crate::storage::{Storage, lock};
 use smallvec::SmallVec;
 use std::ffi::c_void;
 use std::marker::PhantomData;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicPtr, Ordering};
-use std::sync::{Arc, OnceLock};
+use triomphe::Arc;
 
 /// An n-dimensional array. `Tensor` knows its dtype at run time; `Tensor<f32>` at compile time too.
 ///
@@ -36,7 +37,7 @@ struct Inner {
     quiet: bool,
     view: Option<Box<ViewOf>>,
     /// Shared by the handles whose elements were exchanged: they are one tensor to the derivative.
-    grad: OnceLock<Arc<GradMeta>>,
+    grad: OnceLock<std::sync::Arc<GradMeta>>,
     /// The object that a front end shows this tensor by; the front end keeps it right.
     object: AtomicPtr<c_void>,
 }
@@ -44,28 +45,50 @@ struct Inner {
 /// Where elements lie, without any history.
 #[derive(Clone)]
 pub struct Data {
+    /// Without weak references, whose count every drop of a small tensor would go to as well.
     pub storage: Arc<Storage>,
     pub layout: Layout,
     pub dtype: DType,
 }
 
 /// What a view is a view of, and how it was made: enough to make it again of another base.
-pub struct ViewOf {
+pub struct ViewOf<O: ?Sized = dyn Op> {
     pub parent: Tensor,
-    pub base: Tensor,
-    pub op: Arc<dyn Op>,
+    /// Where it is not the parent.
+    below: Option<Tensor>,
     /// Made where gradients are recorded.
     pub tracked: bool,
+    pub op: O,
+}
+
+impl<O> ViewOf<O> {
+    pub fn new(parent: &Tensor, op: O) -> Self {
+        let tracked = grad::is_enabled() && parent.view_of().is_none_or(|v| v.tracked);
+        // A view that became a leaf is a base of its own to the derivative: the one below it knows of no gradient.
+        let base = if parent.is_leaf_view() { parent } else { parent.base() };
+        let below = (!base.same(parent)).then(|| base.clone());
+        ViewOf { parent: parent.clone(), below, tracked, op }
+    }
+}
+
+impl ViewOf {
+    pub fn base(&self) -> &Tensor {
+        self.below.as_ref().unwrap_or(&self.parent)
+    }
 }
 
 impl Drop for Inner {
     /// A chain of views is dropped in a loop, not by recursion.
     fn drop(&mut self) {
         let mut view = self.view.take();
-        while let Some(boxed) = view {
-            let ViewOf { parent, base, .. } = *boxed;
-            drop(base);
-            view = Arc::into_inner(parent.inner).and_then(|mut inner| inner.view.take());
+        while let Some(last) = view {
+            // As it mostly is: somebody else has it too.
+            if !Arc::is_unique(&last.parent.inner) {
+                break;
+            }
+            let parent = last.parent.clone();
+            drop(last);
+            view = Arc::into_unique(parent.inner).and_then(|mut inner| inner.view.take());
         }
     }
 }
@@ -83,14 +106,9 @@ impl<K: Kind> std::fmt::Debug for Tensor<K> {
 }
 
 impl Tensor {
-    pub fn of(data: Data, view: Option<ViewOf>) -> Tensor {
-        let inner = Inner {
-            quiet: false,
-            data,
-            view: view.map(Box::new),
-            grad: OnceLock::new(),
-            object: AtomicPtr::new(std::ptr::null_mut()),
-        };
+    pub fn of(data: Data, view: Option<Box<ViewOf>>) -> Tensor {
+        let inner =
+            Inner { quiet: false, data, view, grad: OnceLock::new(), object: AtomicPtr::new(std::ptr::null_mut()) };
         Tensor { inner: Arc::new(inner), kind: PhantomData }
     }
     fn allocate(shape: &[usize], dtype: DType, zeroed: bool) -> Result<Tensor> {
@@ -173,7 +191,7 @@ impl Tensor {
     }
     /// Nobody else has this tensor or its memory.
     pub fn is_sole(&self) -> bool {
-        Arc::strong_count(&self.inner) == 1 && Arc::strong_count(self.storage()) == 1
+        Arc::is_unique(&self.inner) && Arc::is_unique(&self.data().storage)
     }
     /// The same tensor, its dtype checked once and known from here on.
     ///
@@ -215,9 +233,11 @@ impl Tensor {
     pub fn set_object(&self, object: *mut c_void) {
         self.inner.object.store(object, Ordering::Release)
     }
-    /// Forgets the object, if it is this one.
+    /// Forgets the object, if it is this one. The front end sees to it that nobody sets another one at the same time.
     pub fn clear_object(&self, object: *mut c_void) {
-        let _ = self.inner.object.compare_exchange(object, std::ptr::null_mut(), Ordering::AcqRel, Ordering::Relaxed);
+        if self.object() == object {
+            self.set_object(std::ptr::null_mut());
+        }
     }
 }
 
@@ -274,7 +294,7 @@ impl<K: Kind> Tensor<K> {
     pub fn meta(&self) -> (Shape, DType) {
         (SmallVec::from_slice(self.shape()), self.dtype())
     }
-    pub fn storage(&self) -> &Arc<Storage> {
+    pub fn storage(&self) -> &Storage {
         &self.inner.data.storage
     }
     pub fn data(&self) -> &Data {
@@ -289,19 +309,19 @@ impl<K: Kind> Tensor<K> {
     }
     /// The tensor that this is a view of, or itself.
     pub fn base(&self) -> &Tensor {
-        self.view_of().map_or(self.erase(), |v| &v.base)
+        self.view_of().map_or(self.erase(), ViewOf::base)
     }
     pub fn grad_meta(&self) -> Option<&GradMeta> {
         self.inner.grad.get().map(|b| &**b)
     }
-    pub(crate) fn inner_grad_meta(&self) -> Option<&Arc<GradMeta>> {
+    pub(crate) fn inner_grad_meta(&self) -> Option<&std::sync::Arc<GradMeta>> {
         self.inner.grad.get()
     }
     pub fn grad_meta_or_init(&self) -> &GradMeta {
         self.shared_grad_meta()
     }
-    pub fn shared_grad_meta(&self) -> &Arc<GradMeta> {
-        self.inner.grad.get_or_init(Arc::default)
+    pub fn shared_grad_meta(&self) -> &std::sync::Arc<GradMeta> {
+        self.inner.grad.get_or_init(std::sync::Arc::default)
     }
     /// The handle that all operations take.
     pub fn erase(&self) -> &Tensor {
@@ -311,12 +331,15 @@ impl<K: Kind> Tensor<K> {
     pub fn same(&self, other: &Tensor) -> bool {
         Arc::ptr_eq(&self.inner, &other.inner)
     }
+    pub fn shares_storage(&self, other: &Tensor) -> bool {
+        std::ptr::eq(self.storage(), other.storage())
+    }
     /// Whether elements of both may lie in one place.
     pub fn overlaps(&self, other: &Tensor) -> bool {
         let range = |t: &Tensor| t.layout().reach().unwrap_or((0, -1));
         let ((a, b), (c, d)) = (range(self.erase()), range(other));
         let (n, m) = (self.dtype().size() as isize, other.dtype().size() as isize);
-        self.same(other) || Arc::ptr_eq(self.storage(), other.storage()) && a * n < (d + 1) * m && c * m < (b + 1) * n
+        self.same(other) || self.shares_storage(other) && a * n < (d + 1) * m && c * m < (b + 1) * n
     }
     /// An address that no other live tensor has.
     pub fn id(&self) -> usize {

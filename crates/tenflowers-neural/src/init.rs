@@ -29,7 +29,7 @@ pub(crate) fn sizes(shape: &[usize]) -> Vec<i64> {
 /// How many numbers go into an output, and how many outputs an input reaches.
 fn fans(op: &'static str, shape: &[usize]) -> Result<(usize, usize)> {
     let [out, inp, kernel @ ..] = shape else {
-        return Err(TensorError::shape(op, "a weight has at least two dimensions, out and in", shape, &[]));
+        return Err(TensorError::one_shape(op, "a weight has at least two dimensions, out and in", shape));
     };
     let area = kernel.iter().try_fold(1usize, |a, &n| a.checked_mul(n));
     let times = |n: usize| area.and_then(|a| a.checked_mul(n)).ok_or_else(|| TensorError::no_memory(usize::MAX));

@@ -19,7 +19,7 @@ pub struct CopySlices {
 impl CopySlices {
     pub fn new(op: &dyn Op, target: &Tensor) -> Self {
         let chain = std::iter::successors(target.view_of(), |v| v.parent.view_of());
-        let mut steps: Vec<_> = chain.map(|v| v.op.clone()).collect();
+        let mut steps: Vec<_> = chain.map(|v| v.op.share()).collect();
         steps.reverse();
         CopySlices { op: op.share(), steps }
     }

@@ -83,7 +83,7 @@ impl GradMeta {
 impl Tensor {
     /// The view record of a view whose history is its base's, not its own.
     fn derived(&self) -> Option<&ViewOf> {
-        self.view_of().filter(|v| v.tracked && v.base.requires_grad())
+        self.view_of().filter(|v| v.tracked && v.base().requires_grad())
     }
     fn own_flag(&self) -> bool {
         self.grad_meta().is_some_and(|m| m.requires_grad.load(Ordering::Relaxed))
@@ -229,7 +229,7 @@ impl Tensor {
             return self.own_flag().then(|| self.edge_from(&self.grad_meta_or_init().history()));
         };
         // Down to the base or a view that is up to date, then up again: a chain of views may be long.
-        let base = view.base.edge()?;
+        let base = view.base().edge()?;
         let fresh = |t: &Tensor| {
             let history = t.grad_meta()?.history();
             history.as_ref().filter(|h| h.of == base.number()).map(|h| Edge::Node(h.node.clone(), h.output))
@@ -237,7 +237,7 @@ impl Tensor {
         let mut stale: SmallVec<[&Tensor; 2]> = smallvec![];
         let mut at = self;
         let mut edge = loop {
-            let Some(at_view) = at.view_of().filter(|_| !at.same(&view.base)) else { break base.clone() };
+            let Some(at_view) = at.view_of().filter(|_| !at.same(view.base())) else { break base.clone() };
             if let Some(edge) = fresh(at) {
                 break edge;
             }
@@ -246,7 +246,7 @@ impl Tensor {
         };
         while let Some(t) = stale.pop() {
             let view = t.view_of()?;
-            let node = Node::new(view.op.clone(), smallvec![Some(edge)], vec![], smallvec![t.meta()]);
+            let node = Node::new(view.op.share(), smallvec![Some(edge)], vec![], smallvec![t.meta()]);
             let before = t.grad_meta().and_then(|m| m.history().clone());
             t.retain_from(before.as_ref(), &node);
             t.set_history(node.clone(), 0, base.number());

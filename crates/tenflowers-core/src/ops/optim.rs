@@ -95,7 +95,7 @@ fn run(step: &Step, grads: &[Tensor], lists: &[&[Tensor]]) -> Result<()> {
     if seen.windows(2).any(|w| w[0] == w[1]) && !all.iter().any(empty) {
         return Err(TensorError::argument(op, "one tensor appears twice among what is changed"));
     }
-    let shared = |t: &&Tensor| grads.iter().any(|g| std::sync::Arc::ptr_eq(g.storage(), t.storage()));
+    let shared = |t: &&Tensor| grads.iter().any(|g| g.shares_storage(t));
     let plain = |t: &&Tensor| t.layout().is_contiguous() && matches!(t.dtype(), DType::F32 | DType::F64);
     if all.iter().all(plain) && !all.iter().any(shared) {
         return apply_into(step, &grads.iter().collect::<Vec<_>>(), &all);

@@ -40,6 +40,11 @@ pub fn number(v: &Bound<'_, PyAny>) -> Option<Scalar> {
     if let Ok(b) = v.cast::<PyBool>() {
         return Some(Scalar::Bool(b.is_true()));
     }
+    if v.is_exact_instance_of::<PyInt>()
+        && let Some(i) = small_int(v)
+    {
+        return Some(Scalar::Int(i.into()));
+    }
     if v.is_instance_of::<PyInt>() {
         return v.extract::<i128>().ok().map(Scalar::Int);
     }
@@ -63,15 +68,30 @@ fn element(v: &Bound<'_, PyAny>) -> Option<Scalar> {
     PyTensor::of(t).item().ok()
 }
 
+/// An integer of Python's own type, if it fits 64 bits.
+#[inline]
+fn small_int(v: &Bound<'_, PyAny>) -> Option<i64> {
+    let mut overflow = 0;
+    // SAFETY: an integer, which the call does not keep; it raises nothing for one.
+    let i = unsafe { pyo3::ffi::PyLong_AsLongLongAndOverflow(v.as_ptr(), &mut overflow) };
+    (overflow == 0).then_some(i)
+}
+
+/// Several integers of Python's own type that fit 64 bits; `None` as soon as one is anything else.
+pub fn plain_ints<'a, 'py: 'a>(all: impl Iterator<Item = Borrowed<'a, 'py, PyAny>>) -> Option<Ints> {
+    let mut found = Ints::new();
+    for v in all {
+        found.push(if v.is_exact_instance_of::<PyInt>() { small_int(&v)? } else { return None });
+    }
+    Some(found)
+}
+
 /// An integer: Python's, NumPy's, or an integer tensor's one element; never a float or a bool.
 pub fn int(v: &Bound<'_, PyAny>) -> PyResult<i64> {
-    if v.is_exact_instance_of::<PyInt>() {
-        let mut overflow = 0;
-        // SAFETY: an integer, which the call does not keep; it raises nothing for one.
-        let i = unsafe { pyo3::ffi::PyLong_AsLongLongAndOverflow(v.as_ptr(), &mut overflow) };
-        if overflow == 0 {
-            return Ok(i);
-        }
+    if v.is_exact_instance_of::<PyInt>()
+        && let Some(i) = small_int(v)
+    {
+        return Ok(i);
     }
     if v.is_instance_of::<PyBool>() {
         return Err(PyTypeError::new_err("an int is needed, not bool"));
@@ -203,7 +223,10 @@ pub fn convert(schema: &Schema, param: &Param, v: &Bound<'_, PyAny>) -> PyResult
 pub fn scalar_object<'py>(py: Python<'py>, s: Scalar) -> PyResult<Bound<'py, PyAny>> {
     Ok(match s {
         Scalar::Bool(b) => PyBool::new(py, b).to_owned().into_any(),
-        Scalar::Int(i) => i.into_pyobject(py)?.into_any(),
+        Scalar::Int(i) => match i64::try_from(i) {
+            Ok(i) => i.into_pyobject(py)?.into_any(),
+            Err(_) => i.into_pyobject(py)?.into_any(),
+        },
         Scalar::Float(f) => PyFloat::new(py, f).into_any(),
         Scalar::Complex(c) => PyComplex::from_doubles(py, c.re, c.im).into_any(),
     })

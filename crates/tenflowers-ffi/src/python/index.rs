@@ -10,6 +10,9 @@ use tenflowers_core::ops::{Index, get, set};
 use tenflowers_core::{DType, Tensor};
 
 fn part(v: &Bound<'_, PyAny>) -> PyResult<Index> {
+    if v.is_exact_instance_of::<PyInt>() {
+        return int(v).map(Index::Int);
+    }
     if v.is_instance_of::<PyBool>() {
         return Ok(Index::Tensor(from_data(v, Some(DType::Bool))?));
     }
@@ -74,6 +77,9 @@ fn parts(index: &Bound<'_, PyAny>) -> PyResult<Vec<Index>> {
 }
 
 pub fn getitem(t: &Tensor, index: &Bound<'_, PyAny>) -> PyResult<Tensor> {
+    if index.is_exact_instance_of::<PyInt>() {
+        return get(t, &[Index::Int(int(index)?)]).or_raise();
+    }
     get(t, &parts(index)?).or_raise()
 }
 

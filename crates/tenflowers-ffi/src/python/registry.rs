@@ -1,5 +1,5 @@
 //! Makes Python functions and methods of the schema table: one converter for all of them.
-use super::convert::{OrRaise, convert, int};
+use super::convert::{OrRaise, convert, int, plain_ints};
 use super::tensor::{PyTensor, tensor_in, wrap};
 use crate::overload::{self, Argument, Arguments, Refused, RefusedBy, Values, signature};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
@@ -25,6 +25,8 @@ struct Row {
     shared: overload::Row,
     /// The only overload, if its first argument is a tensor, the one of a method, and nothing else is needed.
     alone: Option<&'static Schema>,
+    /// The first overload, if it takes a tensor and sizes, which may stand one by one, and needs nothing else.
+    sized: Option<&'static Schema>,
     /// The named tuples that the overloads return.
     tuples: Vec<Option<Py<PyAny>>>,
 }
@@ -154,6 +156,22 @@ unsafe fn call(
                 return run(py, schema, &row.tuples[0], &values, target, row.shared.in_place);
             }
         }
+        // Sizes one by one, `x.view(2, 3)`.
+        if !slf.is_null()
+            && nargs > 0
+            && kwnames.is_null()
+            && let Some(schema) = row.sized
+        {
+            // SAFETY: a method is called on an object, with as many arguments as are counted.
+            let (own, at) = unsafe { (Borrowed::from_ptr(py, slf), |i| Borrowed::<PyAny>::from_ptr(py, *args.add(i))) };
+            if let Some(t) = tensor_in(&own)
+                && let Some(sizes) = plain_ints((0..nargs).map(at))
+            {
+                let values = [Some(Value::Tensor(PyTensor::of(t))), Some(Value::Ints(sizes))];
+                let target = row.shared.in_place.then_some(own);
+                return run(py, schema, &row.tuples[0], &values, target, row.shared.in_place);
+            }
+        }
         // SAFETY: the convention: an object, or nothing.
         let given = unsafe {
             let names = (!kwnames.is_null()).then(|| Borrowed::from_ptr(py, kwnames));
@@ -265,6 +283,12 @@ fn takes_one_tensor(schema: &Schema) -> bool {
     matches!(first.kind, ParamKind::Tensor | ParamKind::Operand) && rest.iter().all(|p| p.default.is_some())
 }
 
+/// Whether a call needs a tensor and sizes.
+fn takes_sizes(schema: &Schema) -> bool {
+    let [_, sizes, rest @ ..] = schema.params else { return false };
+    sizes.kind == ParamKind::Size && !sizes.keyword_only && rest.iter().all(|p| p.default.is_some())
+}
+
 /// The rows with the classes of what they return.
 fn table(py: Python<'_>) -> PyResult<Vec<Row>> {
     let make = py.import("collections")?.getattr("namedtuple")?;
@@ -278,7 +302,8 @@ fn table(py: Python<'_>) -> PyResult<Vec<Row>> {
             [schema] if schema.own() == Some(0) && takes_one_tensor(schema) => Some(schema),
             _ => None,
         };
-        Ok(Row { name, shared, alone, tuples })
+        let sized = shared.overloads.first().copied().filter(|s| s.own() == Some(0) && takes_sizes(s));
+        Ok(Row { name, shared, alone, sized, tuples })
     };
     overload::rows().into_iter().map(row).collect()
 }
@@ -290,6 +315,7 @@ pub fn install(m: &Bound<'_, PyModule>) -> PyResult<()> {
     assert!(table.len() <= MOST, "more rows than entries");
     let class = py.get_type::<PyTensor>();
     let module_name = PyString::new(py, "tenflowers._core");
+    // Interned, as the keys of the dictionaries that they come to by `import *`: lookups then compare addresses.
     let all = PyList::empty(py);
     for (i, row) in table.iter().enumerate() {
         let def = |f: Fast, method: bool| -> PyResult<*mut ffi::PyMethodDef> {
@@ -310,7 +336,7 @@ pub fn install(m: &Bound<'_, PyModule>) -> PyResult<()> {
             };
             m.setattr(row.name.as_str(), function)?;
             if has(Place::Tf) {
-                all.append(&row.name)?;
+                all.append(PyString::intern(py, &row.name))?;
             }
         }
         if has(Place::Method) && !class.hasattr(row.name.as_str())? {
@@ -323,7 +349,7 @@ pub fn install(m: &Bound<'_, PyModule>) -> PyResult<()> {
         }
     }
     for name in PUBLIC {
-        all.append(name)?;
+        all.append(PyString::intern(py, name))?;
     }
     all.sort()?;
     m.setattr("__all__", all)

@@ -265,7 +265,7 @@ impl PyTensor {
     #[getter]
     fn _base<'py>(slf: &Bound<'py, Self>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let t = PyTensor::of(slf);
-        t.view_of().map(|v| wrap(slf.py(), v.base.clone())).transpose()
+        t.view_of().map(|v| wrap(slf.py(), v.base().clone())).transpose()
     }
     /// How many times the elements were written in place.
     #[getter]

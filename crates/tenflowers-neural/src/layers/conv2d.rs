@@ -58,7 +58,7 @@ impl<K: Float> Conv2d<K> {
     pub fn of(weight: Tensor<K>, bias: Option<Tensor<K>>, groups: usize) -> Result<Self> {
         let &[outputs, _, _, _] = weight.shape() else {
             let what = "a weight has four dimensions: out, in / groups, height and width";
-            return Err(TensorError::shape("Conv2d", what, weight.shape(), &[]));
+            return Err(TensorError::one_shape("Conv2d", what, weight.shape()));
         };
         if let Some(b) = bias.as_ref().filter(|b| b.shape() != [outputs]) {
             return Err(TensorError::shape("Conv2d", "a bias has one element for each output", b.shape(), &[outputs]));

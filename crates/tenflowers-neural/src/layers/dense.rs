@@ -45,7 +45,7 @@ impl<K: Float> Dense<K> {
     /// If the shapes do not go together.
     pub fn of(weight: Tensor<K>, bias: Option<Tensor<K>>) -> Result<Self> {
         let &[outputs, _] = weight.shape() else {
-            return Err(TensorError::shape("Dense", "a weight has two dimensions, out and in", weight.shape(), &[]));
+            return Err(TensorError::one_shape("Dense", "a weight has two dimensions, out and in", weight.shape()));
         };
         if let Some(b) = bias.as_ref().filter(|b| b.shape() != [outputs]) {
             return Err(TensorError::shape("Dense", "a bias has one element for each output", b.shape(), &[outputs]));

@@ -14,7 +14,6 @@ use crate::storage::lock;
 use crate::tensor::Tensor;
 use crate::{ops, storage_type};
 use smallvec::{SmallVec, smallvec};
-use std::sync::Arc;
 
 /// How index tensors of one shape pick from the dimensions from `lead` on.
 #[derive(Debug, Clone, Copy)]
@@ -393,7 +392,7 @@ pub fn index_write(x: &Tensor, indices: &[Option<Tensor>], values: &Tensor, add:
         let put = apply(&IndexPut { pick: p.pick, add }, &p.inputs(&[&p.x, &values]))?;
         return assign::to(Some(&p.x), &p.x, &put).map(drop);
     }
-    let shares = |t: &Tensor| Arc::ptr_eq(t.storage(), x.storage());
+    let shares = |t: &Tensor| t.shares_storage(x);
     let values = if shares(&values) { crate::ops::copy(&values)? } else { values };
     let indices = p.indices.iter().map(|t| if shares(t) { crate::ops::copy(t) } else { Ok(t.clone()) });
     let indices = indices.collect::<Result<Outputs>>()?;

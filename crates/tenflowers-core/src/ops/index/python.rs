@@ -44,14 +44,7 @@ fn views(x: &Tensor, parts: &[Index]) -> Result<(Tensor, Vec<Option<Tensor>>)> {
     };
     for part in parts {
         match part {
-            Index::Int(i) => {
-                let size = view.shape()[d];
-                let at = if *i < 0 { i.wrapping_add(size as i64) } else { *i };
-                if !(0..size as i64).contains(&at) {
-                    return Err(TensorError::Index { op: "index", index: *i, dim: d, size });
-                }
-                view = select_to(&view, d, at as usize)?;
-            }
+            Index::Int(i) => view = selected(&view, d, *i)?,
             Index::Slice { start, stop, step } => {
                 view = sliced(&view, d, *start, *stop, *step)?;
                 d += 1;
@@ -93,6 +86,15 @@ fn spread(tensors: Vec<Option<Tensor>>) -> Vec<Option<Tensor>> {
     all
 }
 
+fn selected(x: &Tensor, d: usize, i: i64) -> Result<Tensor> {
+    let size = x.shape()[d];
+    let at = if i < 0 { i.wrapping_add(size as i64) } else { i };
+    if !(0..size as i64).contains(&at) {
+        return Err(TensorError::Index { op: "index", index: i, dim: d, size });
+    }
+    select_to(x, d, at as usize)
+}
+
 fn sliced(x: &Tensor, d: usize, start: Option<i64>, stop: Option<i64>, step: i64) -> Result<Tensor> {
     if step <= 0 {
         return Err(TensorError::argument("index", format!("the step of a slice must be positive, not {step}")));
@@ -109,6 +111,12 @@ fn sliced(x: &Tensor, d: usize, start: Option<i64>, stop: Option<i64>, step: i64
 
 /// `x[parts]`: a view where no part is a tensor, else a copy.
 pub fn get(x: &Tensor, parts: &[Index]) -> Result<Tensor> {
+    // What loops over a tensor do.
+    if let [Index::Int(i)] = parts
+        && x.rank() > 0
+    {
+        return selected(x, 0, *i);
+    }
     let (view, tensors) = views(x, parts)?;
     if tensors.iter().all(Option::is_none) {
         // Also `x[...]` is a tensor of its own.

@@ -103,7 +103,7 @@ fn cut(op: &'static str, input: &Tensor, output: &[Option<i64>], dims: usize) ->
     if rank != dims + 1 && rank != dims + 2 {
         let what =
             format!("{} dimensions are needed, batch, channels and {dims} more, or the last {}", dims + 2, dims + 1);
-        return Err(TensorError::shape(op, what, shape, &[]));
+        return Err(TensorError::one_shape(op, what, shape));
     }
     if !input.dtype().is_float() {
         return Err(TensorError::dtype(op, input.dtype()));
@@ -118,7 +118,7 @@ fn cut(op: &'static str, input: &Tensor, output: &[Option<i64>], dims: usize) ->
     };
     let first = rank - dims;
     if shape[first..].contains(&0) {
-        return Err(TensorError::shape(op, "only the batch and the channels may be empty", shape, &[]));
+        return Err(TensorError::one_shape(op, "only the batch and the channels may be empty", shape));
     }
     let (mut sizes, count) = ([[1; 3]; 2], shape[..first].iter().product());
     for (d, out) in given.into_iter().enumerate() {

@@ -321,7 +321,7 @@ const NAME: &str = "scaled_dot_product_attention";
 fn grouped(tensors: [&Tensor; 3]) -> Result<[usize; 3]> {
     if let Some(t) = tensors.iter().find(|t| t.rank() < 3) {
         let what = "with enable_gqa at least three dimensions are needed, the third last of heads";
-        return Err(TensorError::shape(NAME, what, t.shape(), &[]));
+        return Err(TensorError::one_shape(NAME, what, t.shape()));
     }
     let [q, k, v] = tensors.map(|t| t.shape()[t.rank() - 3]);
     if q != k || k != v {
@@ -438,7 +438,7 @@ fn check(q: &Tensor, k: &Tensor, v: &Tensor, mask: Option<&Tensor>) -> Result<()
     }
     if let Some(t) = [q, k, v].into_iter().find(|t| t.rank() < 2) {
         let what = "query, key and value need at least two dimensions";
-        return Err(TensorError::shape(NAME, what, t.shape(), &[]));
+        return Err(TensorError::one_shape(NAME, what, t.shape()));
     }
     if let Some(mask) = mask
         && ![DType::Bool, DType::F32, q.dtype()].contains(&mask.dtype())

@@ -39,7 +39,7 @@ ops! {
                 return Err(TensorError::argument("embedding", what));
             }
             if weight.rank() != 2 {
-                return Err(TensorError::shape("embedding", "the weight must have two dimensions", weight.shape(), &[]));
+                return Err(TensorError::one_shape("embedding", "the weight must have two dimensions", weight.shape()));
             }
             let rows = weight.shape()[0];
             let padding = match padding_idx {

@@ -92,7 +92,7 @@ ops! {
         /// ```
         pub fn linear(input: &Tensor, weight: &Tensor, bias: Option<&Tensor> = None::<&Tensor>) -> Tensor {
             if !matches!(weight.rank(), 1 | 2) {
-                return Err(TensorError::shape("linear", "the weight has two dimensions, out and in, or one", weight.shape(), &[]));
+                return Err(TensorError::one_shape("linear", "the weight has two dimensions, out and in, or one", weight.shape()));
             }
             let size = weight.shape()[weight.rank() - 1];
             if input.rank() == 0 || input.shape()[input.rank() - 1] != size {

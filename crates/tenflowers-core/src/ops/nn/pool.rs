@@ -148,7 +148,7 @@ struct Windows<'a> {
 fn planes(op: &'static str, input: &Tensor, w: &Windows) -> Result<(Pool2d, Tensor)> {
     if !matches!(input.rank(), 3 | 4) {
         let what = "four dimensions are needed, batch, channels, height and width, or the last three";
-        return Err(TensorError::shape(op, what, input.shape(), &[]));
+        return Err(TensorError::one_shape(op, what, input.shape()));
     }
     let kernel = pair(op, "kernel_size", w.kernel, 1)?;
     let stride = match w.stride {
@@ -159,7 +159,7 @@ fn planes(op: &'static str, input: &Tensor, w: &Windows) -> Result<(Pool2d, Tens
     let (rank, mut output) = (input.rank(), [0; 2]);
     let size = [input.shape()[rank - 2], input.shape()[rank - 1]];
     if input.shape()[rank - 3..].contains(&0) {
-        return Err(TensorError::shape(op, "only the batch may be empty", input.shape(), &[]));
+        return Err(TensorError::one_shape(op, "only the batch may be empty", input.shape()));
     }
     for d in 0..2 {
         if padding[d] > kernel[d] / 2 {

@@ -336,7 +336,7 @@ ops! {
             };
             let rank = if batch_sizes.is_some() { 2 } else { 3 };
             if input.rank() != rank {
-                return Err(TensorError::shape(NAME, format!("input must have {rank} dimensions"), input.shape(), &[]));
+                return Err(TensorError::one_shape(NAME, format!("input must have {rank} dimensions"), input.shape()));
             }
             let stack_ = Stack::new(cell, num_layers, bidirectional, has_biases, params)?;
             let dtype = input.dtype();
@@ -356,7 +356,7 @@ ops! {
                     let by_steps = if batch_first { transpose(input, 0, 1)? } else { input.clone() };
                     let [steps, batch, features] = [0, 1, 2].map(|d| by_steps.shape()[d]);
                     if steps == 0 {
-                        return Err(TensorError::shape(NAME, "at least one step is needed", input.shape(), &[]));
+                        return Err(TensorError::one_shape(NAME, "at least one step is needed", input.shape()));
                     }
                     let rows = reshape_to(&by_steps, &[steps * batch, features])?;
                     (vec![batch; steps].into(), rows, Some([steps, batch]))

@@ -6,8 +6,19 @@ use crate::grad::{self, Back, Node};
 use crate::layout::{Layout, Shape};
 use crate::op::{Grads, Keep, Meta, Op, apply};
 use crate::ops::{assign, copy, full_like, reduce::sum_to};
-use crate::tensor::Tensor;
+use crate::tensor::{Data, Tensor, ViewOf};
 use smallvec::smallvec;
+
+/// An operation that looks at its input's elements in another way.
+pub(super) trait Look: Op + Sized {
+    fn layout(&self, from: &Layout) -> Result<Layout>;
+    /// What `apply` makes, without a copy of the operation.
+    fn of(self, input: &Tensor) -> Result<Tensor> {
+        let layout = self.layout(input.layout())?;
+        let data = Data { storage: input.data().storage.clone(), layout, dtype: input.dtype() };
+        Ok(Tensor::of(data, Some(Box::new(ViewOf::new(input, self)))))
+    }
+}
 
 /// One row a view: how it looks at its input's elements, and its derivative.
 macro_rules! views {
@@ -22,8 +33,7 @@ macro_rules! views {
                 $name
             }
             fn infer(&self, inputs: &[&Tensor]) -> Result<Meta> {
-                let ($s, $layout) = (self, inputs[0].layout());
-                Ok(Meta::View($infer))
+                self.layout(inputs[0].layout()).map(Meta::View)
             }
             fn cpu(&self, _: &[View], _: &mut [ViewMut]) -> Result<()> {
                 Err(TensorError::unsupported($name, "a kernel: it is a view"))
@@ -34,6 +44,13 @@ macro_rules! views {
             fn vjp(&self, $back: &Back) -> Result<Grads> {
                 let $s2 = self;
                 Ok(smallvec![Some($vjp)])
+            }
+        }
+        impl Look for $op {
+            #[inline]
+            fn layout(&self, $layout: &Layout) -> Result<Layout> {
+                let $s = self;
+                Ok($infer)
             }
         }
     )*};
@@ -54,7 +71,7 @@ views! {
     }; |s, back| {
         let mut inverse = s.dims.clone();
         s.dims.iter().enumerate().for_each(|(i, &d)| inverse[d] = i);
-        apply(&Permute { dims: inverse }, &[back.grad()?])?
+        Permute { dims: inverse }.of(back.grad()?)?
     };
 
     /// Dimensions widened by repeating what is there.
@@ -110,7 +127,7 @@ fn as_strided_vjp(op: &AsStrided, g: &Tensor) -> Result<Tensor> {
     let reach = |l: &Layout| l.reach().map_or(0, |(_, high)| high as usize + 1);
     let size = reach(&op.to).max(reach(&op.from));
     let places = crate::ops::arange(Scalar::ZERO, (size as i64).into(), Scalar::ONE, None, None, false)?;
-    let look = |t: &Tensor, to: &Layout| apply(&AsStrided { to: to.clone(), from: t.layout().clone() }, &[t]);
+    let look = |t: &Tensor, to: &Layout| AsStrided { to: to.clone(), from: t.layout().clone() }.of(t);
     let index = reshape_to(&look(&places, &op.to)?, &[op.to.numel()])?;
     let flat = full_like(g, &[size], Scalar::ZERO)?;
     let storage = crate::ops::scatter_add(&flat, 0, &index, &reshape_to(g, &[op.to.numel()])?)?;
@@ -176,7 +193,7 @@ pub(super) fn pieces(input: &Tensor, op: Split, views: impl Iterator<Item = Resu
 }
 
 pub(in crate::ops) fn expand_to(input: &Tensor, shape: &[usize]) -> Result<Tensor> {
-    if input.shape() == shape { Ok(input.clone()) } else { apply(&Expand { to: shape.into() }, &[input]) }
+    if input.shape() == shape { Ok(input.clone()) } else { Expand { to: shape.into() }.of(input) }
 }
 
 /// The same elements under another shape of as many: a view where strides allow, otherwise of a copy.
@@ -185,23 +202,23 @@ pub fn reshape_to(input: &Tensor, shape: &[usize]) -> Result<Tensor> {
         return Ok(input.clone());
     }
     let op = Reshape { to: shape.into() };
-    if input.layout().reshaped(shape).is_some() { apply(&op, &[input]) } else { apply(&op, &[&copy(input)?]) }
+    if input.layout().reshaped(shape).is_some() { op.of(input) } else { op.of(&copy(input)?) }
 }
 
 pub(in crate::ops) fn permute_to(input: &Tensor, dims: &[usize]) -> Result<Tensor> {
-    apply(&Permute { dims: dims.into() }, &[input])
+    Permute { dims: dims.into() }.of(input)
 }
 
 /// Indices `start`, `start + step`, … of a dimension; the step may be negative.
 pub(in crate::ops) fn slice_to(input: &Tensor, dim: usize, start: usize, length: usize, step: isize) -> Result<Tensor> {
-    apply(&Narrow { dim, start, length, step }, &[input])
+    Narrow { dim, start, length, step }.of(input)
 }
 
 pub(in crate::ops) fn select_to(input: &Tensor, dim: usize, index: usize) -> Result<Tensor> {
-    apply(&Select { dim, index }, &[input])
+    Select { dim, index }.of(input)
 }
 
 /// Another tensor of the same elements.
 pub(in crate::ops) fn alias(input: &Tensor) -> Result<Tensor> {
-    apply(&Reshape { to: input.shape().into() }, &[input])
+    Reshape { to: input.shape().into() }.of(input)
 }

@@ -5,12 +5,11 @@ pub use looks::reshape_to;
 pub(super) use looks::{alias, expand_to, permute_to, select_to, slice_to};
 
 use crate::error::{Result, TensorError};
-use crate::layout::{Layout, Shape, Strides, axes, axis, broadcast, checked_numel, negative, shape_of};
-use crate::op::apply;
+use crate::layout::{Layout, Shape, Strides, axes, axis, broadcast, checked_numel, negative, shape_of, unsigned};
 use crate::ops;
 use crate::schema::Size;
 use crate::tensor::Tensor;
-use looks::{AsStrided, Diagonal, Expand, Permute, Reshape, Split, Transpose, few, pieces};
+use looks::{AsStrided, Diagonal, Expand, Look, Permute, Reshape, Split, Transpose, few, pieces};
 use smallvec::{SmallVec, smallvec};
 
 /// A shape as users give it, one size of which may be -1.
@@ -21,29 +20,23 @@ fn inferred(op: &'static str, input: &Tensor, sizes: &[i64]) -> Result<Shape> {
             format!("shape {sizes:?} does not hold the {numel} elements of a tensor of shape {:?}", input.shape());
         TensorError::argument(op, what)
     };
-    let (mut shape, mut unknown) = (Shape::new(), None);
-    for (at, &n) in sizes.iter().enumerate() {
-        shape.push(match usize::try_from(n) {
-            Ok(n) => n,
-            Err(_) if n == -1 && unknown.is_none() => {
-                unknown = Some(at);
-                1
-            }
-            Err(_) if n == -1 => {
-                return Err(TensorError::argument(op, format!("only one size can be -1, not several: {sizes:?}")));
-            }
-            Err(_) => return Err(negative(op, n, sizes)),
-        });
+    let mut shape = unsigned(sizes);
+    let mut below_zero = (0..sizes.len()).filter(|&at| sizes[at] < 0);
+    let Some(at) = below_zero.next() else {
+        return if checked_numel(&shape)? == numel { Ok(shape) } else { Err(mismatch()) };
+    };
+    if let Some(&n) = sizes.iter().find(|&&n| n < -1) {
+        return Err(negative(op, n, sizes));
     }
+    if below_zero.next().is_some() {
+        return Err(TensorError::argument(op, format!("only one size can be -1, not several: {sizes:?}")));
+    }
+    shape[at] = 1;
     let product = checked_numel(&shape)?;
-    if let Some(at) = unknown {
-        if product == 0 || !numel.is_multiple_of(product) {
-            return Err(mismatch());
-        }
-        shape[at] = numel / product;
-    } else if product != numel {
+    if product == 0 || !numel.is_multiple_of(product) {
         return Err(mismatch());
     }
+    shape[at] = numel / product;
     Ok(shape)
 }
 
@@ -57,13 +50,13 @@ fn expanded(input: &Tensor, sizes: &[i64]) -> Result<Tensor> {
     if broadcast("expand", from, &to).ok().as_deref() != Some(&to[..]) {
         return Err(wrong());
     }
-    apply(&Expand { to }, &[input])
+    Expand { to }.of(input)
 }
 
 fn squeezed(input: &Tensor, dims: &[usize]) -> Result<Tensor> {
     let left = (0..input.rank()).filter(|d| !(dims.contains(d) && input.shape()[*d] == 1));
     let shape: Shape = left.map(|d| input.shape()[d]).collect();
-    apply(&Reshape { to: shape }, &[input])
+    Reshape { to: shape }.of(input)
 }
 
 fn check_strides(op: &'static str, input: &Tensor, layout: &Layout) -> Result<()> {
@@ -95,7 +88,7 @@ ops! {
         pub fn transpose(input: &Tensor, dim0: i64, dim1: i64) -> Tensor {
             let rank = input.rank();
             let (a, b) = (axis("transpose", dim0, rank)?, axis("transpose", dim1, rank)?);
-            if rank == 0 { apply(&Reshape { to: smallvec![] }, &[input]) } else { apply(&Transpose { a, b }, &[input]) }
+            if rank == 0 { Reshape { to: smallvec![] }.of(input) } else { Transpose { a, b }.of(input) }
         }
         /// The same elements with the dimensions in another order. Shares memory with `input`.
         ///
@@ -109,7 +102,7 @@ ops! {
                 let what = format!("{} dimensions cannot be put in the order {:?}", input.rank(), dims.0);
                 return Err(TensorError::argument("permute", what));
             }
-            apply(&Permute { dims: found }, &[input])
+            Permute { dims: found }.of(input)
         }
         /// A matrix with its rows as columns; fewer dimensions stay. Shares memory with `input`.
         ///
@@ -123,8 +116,8 @@ ops! {
         /// ```
         pub fn t(input: &Tensor) -> Tensor {
             match input.rank() {
-                0 | 1 => apply(&Reshape { to: input.shape().into() }, &[input]),
-                2 => apply(&Transpose { a: 0, b: 1 }, &[input]),
+                0 | 1 => Reshape { to: input.shape().into() }.of(input),
+                2 => Transpose { a: 0, b: 1 }.of(input),
                 rank => Err(TensorError::argument("t", format!("a tensor of at most 2 dimensions is needed, not {rank}"))),
             }
         }
@@ -137,7 +130,7 @@ ops! {
         /// ```
         pub fn reshape(input: &Tensor, shape: Size<'_>) -> Tensor {
             let to = inferred("reshape", input, shape.0)?;
-            if to[..] == *input.shape() { apply(&Reshape { to }, &[input]) } else { reshape_to(input, &to) }
+            if to[..] == *input.shape() { Reshape { to }.of(input) } else { reshape_to(input, &to) }
         }
         /// Without the dimensions of size 1. Shares memory with `input`.
         ///
@@ -170,7 +163,7 @@ ops! {
             let at = axis("unsqueeze", dim, input.rank() + 1)?;
             let mut to: Shape = input.shape().into();
             to.insert(at, 1);
-            apply(&Reshape { to }, &[input])
+            Reshape { to }.of(input)
         }
         /// Dimensions `start_dim` to `end_dim` as one: a view where strides allow, else a copy.
         ///
@@ -268,7 +261,7 @@ ops! {
             let (rows, columns) = (input.shape()[a] as i64, input.shape()[b] as i64);
             let (row, column) = (offset.saturating_neg().max(0), offset.max(0));
             let length = (rows.saturating_sub(row)).min(columns.saturating_sub(column)).max(0) as usize;
-            apply(&Diagonal { a, b, row: row as usize, column: column as usize, length }, &[input])
+            Diagonal { a, b, row: row as usize, column: column as usize, length }.of(input)
         }
         /// The slices along `dim`, each without it. They share memory with `input`.
         ///
@@ -386,7 +379,7 @@ ops! {
             }
             let to = Layout { shape: shape_of("as_strided", size)?, strides, offset };
             check_strides("as_strided", input, &to)?;
-            apply(&AsStrided { to, from: input.layout().clone() }, &[input])
+            AsStrided { to, from: input.layout().clone() }.of(input)
         }
         /// The elements without history. Shares memory with `input`.
         ///
@@ -410,7 +403,7 @@ ops! {
         ///         [3, 4, 5]])
         /// ```
         pub fn view(input: &Tensor, size: Size<'_>) -> Tensor {
-            apply(&Reshape { to: inferred("view", input, size.0)? }, &[input])
+            Reshape { to: inferred("view", input, size.0)? }.of(input)
         }
         /// The tensor under the shape of another one. Shares memory with `input`.
         ///

@@ -109,13 +109,13 @@ fn grouped(
     eps: f64,
 ) -> Result<[Tensor; 2]> {
     if input.rank() < 2 {
-        return Err(TensorError::shape(name, "at least two dimensions are needed", input.shape(), &[]));
+        return Err(TensorError::one_shape(name, "at least two dimensions are needed", input.shape()));
     }
     let channels = input.shape()[1];
     let groups = usize::try_from(groups).ok().filter(|&g| g > 0 && channels % g == 0);
     let Some(groups) = groups else {
         let what = "the channels (dimension 1) must fall into num_groups groups of one size";
-        return Err(TensorError::shape(name, what, input.shape(), &[]));
+        return Err(TensorError::one_shape(name, what, input.shape()));
     };
     for (name_of, t) in [("weight", weight), ("bias", bias)] {
         channel(name, name_of, t, input)?;
@@ -193,12 +193,12 @@ ops! {
                 return batch_norm(input, running_mean, running_var, weight, bias, false, momentum, eps);
             }
             if input.rank() < 3 {
-                return Err(TensorError::shape("instance_norm", "at least three dimensions are needed", input.shape(), &[]));
+                return Err(TensorError::one_shape("instance_norm", "at least three dimensions are needed", input.shape()));
             }
             let each: usize = input.shape()[2..].iter().product();
             if each == 1 {
                 let what = "more than one value for each channel is needed";
-                return Err(TensorError::shape("instance_norm", what, input.shape(), &[]));
+                return Err(TensorError::one_shape("instance_norm", what, input.shape()));
             }
             for (name, t) in [("running_mean", running_mean), ("running_var", running_var)] {
                 channel("instance_norm", name, t, input)?;
@@ -235,7 +235,7 @@ ops! {
                 return crate::ops::copy(input);
             }
             if input.rank() < 2 {
-                return Err(TensorError::shape("batch_norm", "at least two dimensions are needed", input.shape(), &[]));
+                return Err(TensorError::one_shape("batch_norm", "at least two dimensions are needed", input.shape()));
             }
             let channels = input.shape()[1];
             for (name, t) in [("weight", weight), ("bias", bias), ("running_mean", running_mean), ("running_var", running_var)] {
@@ -256,7 +256,7 @@ ops! {
             let n = input.numel() / channels.max(1);
             if n <= 1 {
                 let what = "more than one value for each channel is needed in training";
-                return Err(TensorError::shape("batch_norm", what, input.shape(), &[]));
+                return Err(TensorError::one_shape("batch_norm", what, input.shape()));
             }
             let inputs: SmallVec<[&Tensor; 3]> = std::iter::once(input).chain(parameters).collect();
             let outs = apply_all(&norm(false), &inputs)?;
