@@ -80,6 +80,9 @@ pub(crate) unsafe fn panel<V: Lanes>(
         // Blocks that lie along k are transposed in registers; the last one across overlaps the one before it.
         let blocks = if along == 1 && width >= V::SIDE { k / V::SIDE } else { 0 };
         for p in (0..blocks * V::SIDE).step_by(V::SIDE) {
+            if p.is_multiple_of(LINE / size_of::<V::Elem>()) {
+                ahead((width, k), (from, across), p + AHEAD * LINE / size_of::<V::Elem>());
+            }
             let mut i = 0;
             loop {
                 V::transpose(from.offset(i as isize * across + p as isize), across, to.add(p * pitch + i), pitch);
@@ -95,4 +98,26 @@ pub(crate) unsafe fn panel<V: Lanes>(
             }
         }
     }
+}
+
+/// Bytes of a cache line.
+const LINE: usize = 64;
+/// Lines of each row that are asked for before they are read.
+const AHEAD: usize = 2;
+
+/// Asks for the line of each row that holds element `p`, or for that of the rows after these if `p` is past the end: there
+/// are more rows than the machine tells apart by itself.
+#[inline(always)]
+fn ahead<T>((width, k): (usize, usize), (from, across): (*const T, isize), p: usize) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let (first, p) = if p < k { (0, p) } else { (width, p - k) };
+        for i in first..first + width {
+            let line = from.wrapping_offset(i as isize * across + p as isize);
+            // SAFETY: a hint has no effect on memory, wherever it points.
+            unsafe { std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(line.cast()) };
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (width, k, from, across, p);
 }
