@@ -16,7 +16,7 @@ use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 /// How long an idle worker, or a caller whose last chunks run elsewhere, looks for news before it sleeps.
-const SPIN: Duration = Duration::from_micros(40);
+const SPIN: Duration = Duration::from_micros(100);
 
 /// Threads that one job may use, the caller included; 0 until somebody asks.
 static THREADS: AtomicUsize = AtomicUsize::new(0);

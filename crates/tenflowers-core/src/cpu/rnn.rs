@@ -9,7 +9,7 @@ mod cells;
 mod panels;
 
 use crate::cpu::gemm::{Mat, Scratch, gemm};
-use crate::cpu::pool::{Parts, ranges};
+use crate::cpu::pool::{Parts, num_threads, ranges};
 use crate::cpu::simd::vectorize;
 use crate::error::Result;
 pub(crate) use backward::{Gradients, Kept};
@@ -151,14 +151,16 @@ impl Layer<'_> {
         Ok(bias)
     }
 
-    /// Runs `work` on the units, some panels at a time, where that is worth it. Nothing depends on how they are cut.
+    /// Runs `work` on the units, some panels at a time, where that is worth it. Nothing depends on how they are cut: into no
+    /// more parts than the threads need, as the memory of a row is read faster in one go.
     fn units(&self, width: usize, flops: usize, work: &(dyn Fn(Range<usize>) + Sync)) -> Result<()> {
         if flops < 2 * GRAIN {
             work(0..self.hidden);
             return Ok(());
         }
         let panels = self.hidden.div_ceil(width);
-        ranges(panels, (panels * GRAIN).div_ceil(flops), &|range| {
+        let parts = if num_threads() == 1 { 1 } else { (flops / GRAIN).min(2 * num_threads()) };
+        ranges(panels, panels.div_ceil(parts), &|range| {
             work(range.start * width..(range.end * width).min(self.hidden));
         })
     }
@@ -245,7 +247,7 @@ impl Layer<'_> {
                                 Cell::Tanh => {
                                     cells::plain(
                                         #[inline(always)]
-                                        |x| Unit::tanh(x, lanes),
+                                        |x| lanes.tanh(x),
                                         gate(0),
                                         bias(0),
                                         out,

@@ -1,7 +1,7 @@
 //! From the gradient of the result to those of queries, keys and values; probabilities are computed again, by tiles.
 
 use super::scores::{Block, dot};
-use super::{Attention, GRAIN, GROUP, Heads, HeadsMut, KEYS, Machine, Mask, ROWS, Room, Score, operand};
+use super::{Attention, GRAIN, GROUP, Heads, HeadsMut, KEYS, Machine, Mask, ROWS, Room, Score, WIDE, operand};
 use crate::cpu::gemm::{Mat, Outcome, Scratch};
 use crate::cpu::pool;
 use crate::cpu::simd::vectorize;
@@ -230,9 +230,16 @@ impl<T: Score> Backward<'_, T> {
                     block.mask(i, shares);
                     slopes[block.keys..].fill(T::ZERO);
                     let along = along[at];
-                    for j in 0..n {
-                        shares[j] = lanes.exp(shares[j] - log);
-                        slopes[j] = shares[j] * (slopes[j] - along) * scale;
+                    // Through arrays: LLVM cannot tell that two runs of memory do not overlap.
+                    for (shares, slopes) in
+                        shares.as_chunks_mut::<WIDE>().0.iter_mut().zip(slopes.as_chunks_mut::<WIDE>().0)
+                    {
+                        let (mut share, mut slope) = (*shares, *slopes);
+                        for j in 0..WIDE {
+                            share[j] = lanes.exp(share[j] - log);
+                            slope[j] = share[j] * (slope[j] - along) * scale;
+                        }
+                        (*shares, *slopes) = (share, slope);
                     }
                 }
             },

@@ -9,6 +9,7 @@ use super::{Mat, Onto, prepare};
 use crate::cpu::simd::Isa;
 use crate::cpu::{pool, simd};
 use crate::error::Result;
+use std::ops::Range;
 
 /// Steps of k at a time. A constant: how sums are cut must depend on shapes alone.
 const KC: usize = 512;
@@ -78,6 +79,10 @@ pub(crate) unsafe fn product<T: Float>(
         c,
         ldc,
     };
+    if blocked.pack_b && !blocked.pack_a && m * k.min(KC) * size <= A_BYTES {
+        // SAFETY: the caller's word.
+        return unsafe { blocked.columns([m, n, k], onto) };
+    }
     for p in (0..k).step_by(KC) {
         let kc = KC.min(k - p);
         let columns = if blocked.pack_b { (B_BYTES / size / kc / nr).max(1) * nr } else { n };
@@ -119,6 +124,45 @@ impl<T> Shared<T> {
 }
 
 impl<T: Float> Blocked<T> {
+    /// All of C for rows that stay in a cache: each panel of B is packed by whoever multiplies by it, just before.
+    unsafe fn columns(&self, [m, n, k]: [usize; 3], onto: Onto<T>) -> Result<()> {
+        let (nr, panels) = (self.tile.1, n.div_ceil(self.tile.1));
+        let small = 2 * m * n * k < 2 * GRAIN;
+        let outcome = Outcome::default();
+        let onto = SharedOnto(onto);
+        let task = |panels: Range<usize>| {
+            outcome.with(nr * k.min(KC), |packed: &mut Scratch<T>| {
+                let to = packed.ptr();
+                for j in panels.map(|panel| panel * nr) {
+                    let c = self.c.wrapping_add(j);
+                    let mut onto = onto.get().map(|(d, ldd)| (d.wrapping_add(j), ldd));
+                    for p in (0..k).step_by(KC) {
+                        let (columns, k) = (nr.min(n - j), KC.min(k - p));
+                        let a = Operand::Strided(self.a.at(0, p), self.a.row, self.a.col);
+                        let b = Operand::Packed(to.cast_const());
+                        let sweep = Sweep { dims: [m, columns, k], a, b, c, ldc: self.ldc, onto };
+                        let pack = PackB { columns, k, b: self.b.at(p, j), row: self.b.row, col: self.b.col, to };
+                        // SAFETY: the caller's word; the scratch has room for a panel.
+                        unsafe {
+                            lanes::run(self.isa, pack);
+                            lanes::run(self.isa, sweep);
+                        }
+                        onto = Some((c.cast_const(), self.ldc));
+                    }
+                }
+            });
+        };
+        if small {
+            task(0..panels);
+        } else {
+            // What is cut depends on the number of threads, but no sum is cut by it.
+            let parts =
+                if pool::num_threads() == 1 { 1 } else { (m * n * k / GRAIN).clamp(2, 4 * pool::num_threads()) };
+            pool::ranges(panels, panels.div_ceil(parts), &task)?;
+        }
+        outcome.result()
+    }
+
     /// All rows of C, columns `j..j + n`, steps `p..p + k`.
     unsafe fn panel(&self, m: usize, (j, n): (usize, usize), (p, k): (usize, usize), onto: Onto<T>) -> Result<()> {
         let (_, nr) = self.tile;
@@ -130,7 +174,7 @@ impl<T: Float> Blocked<T> {
             Some(packed) => {
                 let to = Shared(packed.ptr());
                 let (row, col) = (self.b.row, self.b.col);
-                let pack = |panels: std::ops::Range<usize>| {
+                let pack = |panels: Range<usize>| {
                     let first = panels.start * nr;
                     let columns = (panels.len() * nr).min(n - first);
                     let b = self.b.at(p, j + first);

@@ -3,6 +3,9 @@
 use super::lanes::{Float, Lanes, Task};
 use super::tile::piece;
 
+/// Rows that are a multiple of this many bytes apart fall on a few sets of the first cache.
+const ALIASING: usize = 1024;
+
 /// Packs rows of A into panels of as many rows as each tile of `Sweep` takes: `panel[p * rows + i]`.
 pub(crate) struct PackA<T> {
     pub rows: usize,
@@ -79,14 +82,16 @@ pub(crate) unsafe fn panel<V: Lanes>(
         }
         // Blocks that lie along k are transposed in registers; the last one across overlaps the one before it.
         let blocks = if along == 1 && width >= V::SIDE { k / V::SIDE } else { 0 };
-        for p in (0..blocks * V::SIDE).step_by(V::SIDE) {
-            let mut i = 0;
-            loop {
+        // Along the rows of a block where more of them would drive each other out of the cache, or else across them, so that
+        // what is written is written in whole lines.
+        let aliased = (across.unsigned_abs() * size_of::<V::Elem>()).is_multiple_of(ALIASING);
+        let sides = width.div_ceil(V::SIDE);
+        let (outer, inner) = if aliased { (sides, blocks) } else { (blocks, sides) };
+        for first in 0..outer {
+            for second in 0..inner {
+                let (side, block) = if aliased { (first, second) } else { (second, first) };
+                let (i, p) = ((side * V::SIDE).min(width - V::SIDE), block * V::SIDE);
                 V::transpose(from.offset(i as isize * across + p as isize), across, to.add(p * pitch + i), pitch);
-                if i + V::SIDE == width {
-                    break;
-                }
-                i = (i + V::SIDE).min(width - V::SIDE);
             }
         }
         for p in blocks * V::SIDE..k {

@@ -2,6 +2,7 @@
 
 use super::panels::Panels;
 use super::{Cell, Layer, States, Unit, Weights, cells};
+use crate::cpu::accumulate::prefetch;
 use crate::cpu::gemm::{Mat, Scratch, gemm};
 use crate::cpu::pool::Parts;
 use crate::cpu::simd::vectorize;
@@ -135,6 +136,7 @@ impl Layer<'_> {
             #[inline(always)]
             |lanes| {
                 for r in 0..self.batches[t] {
+                    self.ahead(kept, row + r + 1, &units);
                     let at = (row + r) * pitch + units.start;
                     let this = (row + r) * h + units.start..(row + r) * h + units.end;
                     let state = r * h + units.start..r * h + units.end;
@@ -177,6 +179,18 @@ impl Layer<'_> {
                 }
             },
         );
+    }
+
+    /// Asks for what the next row will read: its rows are too short, and too many, for the machine to see it coming.
+    #[inline(always)]
+    fn ahead<T>(&self, kept: &Kept<T>, row: usize, units: &Range<usize>) {
+        let n = units.len();
+        for block in 0..self.cell.blocks() {
+            prefetch(kept.gates, row * self.pitch() + block * self.hidden + units.start, n);
+        }
+        let at = row * self.hidden + units.start;
+        prefetch(kept.grad_out, at, n);
+        prefetch(if self.cell == Cell::Lstm { kept.cells } else { kept.out }, at, n);
     }
 
     /// The row of a state before step `t` that belongs to row `r` of it.
@@ -254,9 +268,14 @@ fn add_rows<T: Unit>(d: *const T, pitch: usize, rows: usize, sums: &mut [T]) {
         for r in 0..rows {
             // SAFETY: inside the row, and written by this task.
             let row = unsafe { d.wrapping_add(r * pitch + at).cast::<[T; WIDTH]>().read_unaligned() };
-            total.iter_mut().zip(row).for_each(|(t, x)| *t = *t + x);
+            for (t, x) in total.iter_mut().zip(&row) {
+                *t = *t + *x;
+            }
         }
-        sums[at..at + WIDTH].iter_mut().zip(total).for_each(|(s, t)| *s = *s + t);
+        let sums: &mut [T; WIDTH] = sums[at..].first_chunk_mut().expect("a whole block");
+        for (s, t) in sums.iter_mut().zip(&total) {
+            *s = *s + *t;
+        }
         at += WIDTH;
     }
     for (u, sum) in sums.iter_mut().enumerate().skip(at) {

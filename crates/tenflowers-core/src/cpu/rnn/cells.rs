@@ -5,37 +5,10 @@ use crate::cpu::math::Real;
 use crate::cpu::simd::Lanes;
 
 /// The element types that recurrent layers compute in.
-pub(crate) trait Unit: Float + Real + Product + crate::Element {
-    fn tanh(self, lanes: Lanes) -> Self;
-}
+pub(crate) trait Unit: Float + Real + Product + crate::Element {}
 
-impl Unit for f32 {
-    /// A polynomial near zero, by the exponential elsewhere: both from Cephes.
-    #[inline(always)]
-    fn tanh(self, lanes: Lanes) -> f32 {
-        let (x, size) = (self, self.abs());
-        let z = x * x;
-        let p = lanes.fma(z, -5.704_988_7e-3, 2.063_909e-2);
-        let p = lanes.fma(p, z, -5.373_971_6e-2);
-        let p = lanes.fma(p, z, 1.333_144_2e-1);
-        let p = lanes.fma(p, z, -3.333_328e-1);
-        let near = lanes.fma(p * z, x, x);
-        let far = (1.0 - 2.0 / (lanes.exp(2.0 * size) + 1.0)).copysign(x);
-        if size < 0.625 { near } else { far }
-    }
-}
-
-impl Unit for f64 {
-    #[inline(always)]
-    fn tanh(self, _: Lanes) -> f64 {
-        num_traits::Float::tanh(self)
-    }
-}
-
-#[inline(always)]
-fn sigmoid<T: Unit>(lanes: Lanes, x: T) -> T {
-    T::one() / (T::one() + lanes.exp(-x))
-}
+impl Unit for f32 {}
+impl Unit for f64 {}
 
 /// The larger of `x` and zero, or nan.
 #[inline(always)]
@@ -127,13 +100,13 @@ pub(super) fn lstm<T: Unit>(
         #[inline(always)]
         |[bi, bf, bg, bo], [i, f, g, o, c], [kept, out]| {
             for u in 0..WIDTH {
-                i[u] = sigmoid(lanes, i[u] + bi[u]);
-                f[u] = sigmoid(lanes, f[u] + bf[u]);
-                g[u] = Unit::tanh(g[u] + bg[u], lanes);
-                o[u] = sigmoid(lanes, o[u] + bo[u]);
+                i[u] = lanes.sigmoid(i[u] + bi[u]);
+                f[u] = lanes.sigmoid(f[u] + bf[u]);
+                g[u] = lanes.tanh(g[u] + bg[u]);
+                o[u] = lanes.sigmoid(o[u] + bo[u]);
                 c[u] = lanes.fma(f[u], c[u], i[u] * g[u]);
                 kept[u] = c[u];
-                out[u] = o[u] * Unit::tanh(c[u], lanes);
+                out[u] = o[u] * lanes.tanh(c[u]);
             }
         },
     );
@@ -150,10 +123,10 @@ pub(super) fn gru<T: Unit>(lanes: Lanes, bias: [&[T]; 4], gates: [&mut [T]; 4], 
         #[inline(always)]
         |[bn, br, bz, bh, before], [new, reset, update, hidden], [out]| {
             for u in 0..WIDTH {
-                reset[u] = sigmoid(lanes, reset[u] + br[u]);
-                update[u] = sigmoid(lanes, update[u] + bz[u]);
+                reset[u] = lanes.sigmoid(reset[u] + br[u]);
+                update[u] = lanes.sigmoid(update[u] + bz[u]);
                 hidden[u] = hidden[u] + bh[u];
-                new[u] = Unit::tanh(lanes.fma(reset[u], hidden[u], new[u] + bn[u]), lanes);
+                new[u] = lanes.tanh(lanes.fma(reset[u], hidden[u], new[u] + bn[u]));
                 out[u] = lanes.fma(update[u], before[u] - new[u], new[u]);
             }
         },
@@ -209,7 +182,7 @@ pub(super) fn lstm_back<T: Unit>(
         #[inline(always)]
         |[i, f, g, o, c, before, dh], [dc], [di, df, dg, d_o]| {
             for u in 0..WIDTH {
-                let t = Unit::tanh(c[u], lanes);
+                let t = lanes.tanh(c[u]);
                 let d = lanes.fma(dh[u] * o[u], one - t * t, dc[u]);
                 d_o[u] = dh[u] * t * (o[u] * (one - o[u]));
                 di[u] = d * g[u] * (i[u] * (one - i[u]));
