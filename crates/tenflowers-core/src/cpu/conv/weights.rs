@@ -74,7 +74,7 @@ fn products<T: Float>(c: &Conv2d, axes: &[Axis; 2], images: usize, (x, dy): (&[T
     let blocks = c.batch.div_ceil(images);
     // Channels of x are shared out as far as the blocks do not give enough tasks.
     let share = from.div_ceil(BLOCKS.div_ceil(blocks * c.groups));
-    let channels = channels_at_once(from, taps, (share * taps).max(28));
+    let channels = channels_at_once(from, taps, (share * taps).max(72));
     let parts = from.div_ceil(channels);
 
     let room = STRIPE_BYTES / size_of::<T>();
@@ -166,11 +166,15 @@ impl<T: Float> Task<T> for Product<'_, T> {
             for target in (0..self.to).step_by(V::NV * V::LANES) {
                 let mut term = 0;
                 while term < terms {
-                    // More rows than 8 at places of their own take more address registers than there are.
-                    let rows = piece(V::MR.min(8), terms - term);
+                    // More rows than that at places of their own take more address registers than there are.
+                    let rows = match terms - term {
+                        9.. if V::MR == 14 && self.taps == 9 => 9,
+                        left => piece(V::MR.min(8), left),
+                    };
                     // SAFETY: as above.
                     unsafe {
                         match rows {
+                            9 if V::MR == 14 => self.tile::<V, 9>(k, term, target),
                             8 if V::MR >= 8 => self.tile::<V, 8>(k, term, target),
                             6 if V::MR == 6 => self.tile::<V, 6>(k, term, target),
                             4 => self.tile::<V, 4>(k, term, target),
