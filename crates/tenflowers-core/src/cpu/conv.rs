@@ -10,6 +10,7 @@ mod planes;
 mod region;
 mod stripe;
 mod weights;
+mod windows;
 mod winograd;
 
 pub use winograd::{set_winograd, winograd};

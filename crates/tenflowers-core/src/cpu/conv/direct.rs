@@ -7,6 +7,7 @@ use super::Conv2d;
 use super::planes;
 use super::region::{Region, TILES};
 use super::stripe::{Axis, SLACK, Stripe, channels_at_once, noting};
+use super::windows;
 use crate::cpu::gemm::lanes::{self, Float, Lanes, Task};
 use crate::cpu::gemm::pack::panel;
 use crate::cpu::gemm::tile::{Geometry, piece};
@@ -107,7 +108,13 @@ unsafe impl<T: Sync> Sync for Pass<'_, T> {}
 
 impl<T: Float> Pass<'_, T> {
     fn run(&self) -> Result<()> {
-        if planes::pays(self.from, self.to, self.axes) {
+        // A side of few channels leaves the tile's rows, or what it gathers, without use.
+        let (few, many) = (self.from.min(self.to), self.from.max(self.to));
+        let small = few <= 4 && many <= 64 && self.axes[0].taps.len() == 3;
+        if (few == 1 || small) && windows::fit(self.axes) {
+            return windows::run(self);
+        }
+        if few == 1 {
             return planes::run(self);
         }
         let isa = simd::isa();

@@ -1,11 +1,9 @@
-//! Convolutions of few channels, depthwise ones above all: sums along rows of planes, with nothing gathered.
-//!
-//! Four rows of a grid go together, so that 3x3 kernels of stride 1 read each row of the source for three of them.
+//! Convolutions with a single channel on one side, of any kernel and stride: sums along rows of planes, with nothing gathered.
 // Iterators over arrays of vectors keep them in memory: by index they stay in registers.
 #![allow(clippy::needless_range_loop)]
 
 use super::direct::Pass;
-use super::stripe::{Axis, SLACK, Stripe, noting};
+use super::stripe::{SLACK, Stripe, noting};
 use crate::cpu::gemm::lanes::{self, Float, Lanes, Task};
 use crate::cpu::gemm::{Outcome, Scratch};
 use crate::cpu::pool::ranges;
@@ -17,17 +15,6 @@ use std::ops::Range;
 const STRIPE_BYTES: usize = 128 << 10;
 /// Floating point operations that are worth a worker.
 const GRAIN: usize = 1 << 20;
-
-/// Whether sums along rows beat tiles of gathered columns: a side of so few channels leaves the tile's rows, or what it
-/// gathers, without use.
-pub(super) fn pays(from: usize, to: usize, axes: &[Axis; 2]) -> bool {
-    from.min(to) == 1 || (from.min(to) <= 4 && from.max(to) <= 64 && dense(axes))
-}
-
-/// Whether the kernel is 3x3 without stride or dilation.
-pub(super) fn dense(axes: &[Axis; 2]) -> bool {
-    axes.iter().all(|axis| axis.stride == 1 && axis.taps.len() == 3 && axis.reach() == 2)
-}
 
 pub(super) fn run<T: Float>(pass: &Pass<T>) -> Result<()> {
     let isa = simd::isa();
@@ -92,7 +79,6 @@ impl<T: Float> Task<T> for (Rows<'_, T>, *mut T) {
         let (rows, buffer) = self;
         let pass = rows.pass;
         let plane = pass.axes[0].source * pass.axes[1].source;
-        let dense = dense(pass.axes);
         let taps = rows.offsets.len() / pass.from;
         for task in rows.range.clone() {
             let (image, band) = (task / rows.bands.len(), &rows.bands[task % rows.bands.len()]);
@@ -114,13 +100,10 @@ impl<T: Float> Task<T> for (Rows<'_, T>, *mut T) {
                     while row < band.len() {
                         let from = buffer.cast_const().add(row * rows.stripe.pitch);
                         let at = band.start + row;
-                        row += match (band.len() - row, dense) {
-                            (4.., true) => line.sums::<4, true>(from, at),
-                            (4.., false) => line.sums::<4, false>(from, at),
-                            (2.., true) => line.sums::<2, true>(from, at),
-                            (2.., false) => line.sums::<2, false>(from, at),
-                            (_, true) => line.sums::<1, true>(from, at),
-                            (_, false) => line.sums::<1, false>(from, at),
+                        row += match band.len() - row {
+                            4.. => line.sums::<4>(from, at),
+                            2.. => line.sums::<2>(from, at),
+                            _ => line.sums::<1>(from, at),
                         };
                     }
                 }
@@ -142,23 +125,17 @@ struct Line<'a, V: Lanes> {
 impl<V: Lanes> Line<'_, V> {
     /// Computes `R` rows of the grid from row `at` on, whose first terms begin at `from`.
     #[inline(always)]
-    unsafe fn sums<const R: usize, const DENSE: bool>(&self, from: *const V::Elem, at: usize) -> usize {
+    unsafe fn sums<const R: usize>(&self, from: *const V::Elem, at: usize) -> usize {
         let (grid, [down, across]) = (self.pass.axes[1].grid, self.pass.target_steps);
         for column in (0..grid).step_by(V::LANES) {
             let mut acc = [self.bias; R];
             // SAFETY: the caller's word; `SLACK` covers what is read beyond the last output.
             unsafe {
                 let from = from.add(column);
-                if DENSE {
-                    for (number, &offset) in self.offsets.iter().step_by(9).enumerate() {
-                        dense_sums::<V, R>(&mut acc, from.offset(offset), self.pitch, self.weights.add(9 * number));
-                    }
-                } else {
-                    for (number, &offset) in self.offsets.iter().enumerate() {
-                        let (w, from) = (V::splat(*self.weights.add(number)), from.offset(offset));
-                        for i in 0..R {
-                            acc[i] = acc[i].fma(w, V::load(from.add(i * self.pitch)));
-                        }
+                for (number, &offset) in self.offsets.iter().enumerate() {
+                    let (w, from) = (V::splat(*self.weights.add(number)), from.offset(offset));
+                    for i in 0..R {
+                        acc[i] = acc[i].fma(w, V::load(from.add(i * self.pitch)));
                     }
                 }
                 let (n, to) = (V::LANES.min(grid - column), self.to.add(at * down + column * across));
@@ -179,30 +156,5 @@ impl<V: Lanes> Line<'_, V> {
             }
         }
         R
-    }
-}
-
-/// Adds nine taps to `R` rows; each row of the source is read for all that it goes into.
-#[inline(always)]
-unsafe fn dense_sums<V: Lanes, const R: usize>(
-    acc: &mut [V; R],
-    from: *const V::Elem,
-    pitch: usize,
-    weights: *const V::Elem,
-) {
-    // SAFETY: the caller's word.
-    unsafe {
-        let w = |i: usize| V::splat(*weights.add(i));
-        let w = [[w(0), w(1), w(2)], [w(3), w(4), w(5)], [w(6), w(7), w(8)]];
-        for row in 0..R + 2 {
-            for j in 0..3 {
-                let x = V::load(from.add(row * pitch + j));
-                for i in 0..3 {
-                    if row >= i && row - i < R {
-                        acc[row - i] = acc[row - i].fma(w[i][j], x);
-                    }
-                }
-            }
-        }
     }
 }

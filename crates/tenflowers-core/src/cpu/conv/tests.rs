@@ -35,6 +35,16 @@ fn cases() -> Vec<Conv2d> {
         case([0, 3, 3, 1], [4, 4], [3, 3], same),
         case([2, 0, 3, 1], [4, 4], [3, 3], same),
         case([2, 3, 0, 1], [4, 4], [3, 3], same),
+        // One channel, or a few, without stride: rows of several vectors, of parts of one, and all padding.
+        case([3, 5, 5, 5], [19, 35], [3, 3], same),
+        case([2, 3, 3, 3], [1, 16], [3, 3], same),
+        case([2, 4, 4, 4], [11, 7], [5, 5], [[1, 1], [2, 2], [1, 1]]),
+        case([1, 3, 3, 3], [17, 20], [7, 7], [[1, 1], [3, 3], [1, 1]]),
+        case([2, 2, 4, 2], [9, 33], [3, 3], [[1, 1], [1, 2], [1, 2]]),
+        case([2, 3, 9, 1], [13, 18], [3, 3], same),
+        case([2, 4, 4, 4], [5, 4], [3, 3], [[1, 1], [4, 4], [1, 1]]),
+        case([2, 2, 2, 2], [0, 4], [3, 3], [[1, 1], [4, 4], [1, 1]]),
+        Conv2d { output: [7, 20], ..case([2, 4, 4, 4], [9, 18], [3, 3], same) },
         // Padding behind the input that differs from that before it.
         Conv2d { output: [4, 5], ..case([2, 2, 3, 1], [4, 5], [2, 4], [[1, 1], [0, 1], [1, 1]]) },
         Conv2d { output: [3, 2], ..case([1, 2, 3, 1], [9, 9], [3, 3], [[2, 2], [0, 0], [1, 1]]) },

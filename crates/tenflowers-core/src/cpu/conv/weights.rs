@@ -4,8 +4,8 @@
 #![allow(clippy::needless_range_loop)]
 
 use super::Conv2d;
-use super::planes;
 use super::stripe::{Axis, SLACK, Stripe, channels_at_once, noting};
+use super::windows;
 use crate::cpu::gemm::lanes::{self, Float, Lanes, Task};
 use crate::cpu::gemm::matvec::total;
 use crate::cpu::gemm::pack::panel;
@@ -25,30 +25,67 @@ const STRIPE_BYTES: usize = 160 << 10;
 
 /// All that decides how sums are cut is made of shapes: images fall into blocks, blocks are added in order.
 pub(super) fn backward<T: Float>(c: &Conv2d, x: &[T], dy: &[T], dw: &mut [T]) -> Result<()> {
-    let isa = simd::isa();
     let axes = [Axis::forward(c, 0), Axis::forward(c, 1)];
     let taps = c.kernel[0] * c.kernel[1];
     let (from, to) = (c.group_in(), c.group_out());
-
     let flops = 2 * c.batch * c.plane_out() * dw.len();
     let most = BLOCKS.min(SUM_BYTES / size_of_val(dw)).max(1);
     let images = c.batch.div_ceil((flops / GRAIN).clamp(1, c.batch.min(most)));
     let blocks = c.batch.div_ceil(images);
+    let sums = Scratch::<T>::new(blocks * dw.len())?;
+    let base = sums.ptr() as usize;
+    if to == 1 && windows::fit(&axes) {
+        windows::products(c, &axes, images, (x, dy), sums.ptr())?;
+    } else {
+        products(c, &axes, images, (x, dy), sums.ptr())?;
+    }
+
+    // The sums of blocks, transposed: 16 target channels at a time, which is a cache line.
+    let (terms, size) = (from * taps, dw.len());
+    let dw = Parts::new(dw);
+    let lines = to.div_ceil(16);
+    ranges(c.groups * lines, (1 << 14) / (16 * terms * blocks) + 1, &|range| {
+        for line in range {
+            let (group, first) = (line / lines, line % lines * 16);
+            let width = 16.min(to - first);
+            // SAFETY: each line of target channels is taken once; all sums have been written.
+            unsafe {
+                let dw = dw.part((group * to + first) * terms..(group * to + first + width) * terms);
+                for term in 0..terms {
+                    let at = (base as *const T).wrapping_add((group * terms + term) * to + first);
+                    for i in 0..width {
+                        let mut sum = *at.add(i);
+                        for block in 1..blocks {
+                            sum = sum + *at.add(block * size + i);
+                        }
+                        dw[i * terms + term] = sum;
+                    }
+                }
+            }
+        }
+    })
+}
+
+/// The sums of each block of images: `sums[block][group][term][target]`.
+fn products<T: Float>(c: &Conv2d, axes: &[Axis; 2], images: usize, (x, dy): (&[T], &[T]), sums: *mut T) -> Result<()> {
+    let isa = simd::isa();
+    let taps = c.kernel[0] * c.kernel[1];
+    let (from, to) = (c.group_in(), c.group_out());
+    let blocks = c.batch.div_ceil(images);
     // Channels of x are shared out as far as the blocks do not give enough tasks.
     let share = from.div_ceil(BLOCKS.div_ceil(blocks * c.groups));
-    let channels = channels_at_once(from, taps, (share * taps).max(28));
+    let channels = channels_at_once(from, taps, (share * taps).max(72));
     let parts = from.div_ceil(channels);
 
     let room = STRIPE_BYTES / size_of::<T>();
-    let mut stripe = Stripe::fit(&axes, channels, room);
+    let mut stripe = Stripe::fit(axes, channels, room);
     stripe.rows = stripe.rows.min((room / (to * c.output[1])).max(1));
     let offsets = stripe.offsets(channels);
     let columns = c.output[1];
     let positions: Vec<_> =
         (0..stripe.rows * columns).map(|p| (p / columns * stripe.pitch + p % columns) as isize).collect();
 
-    let sums = Scratch::<T>::new(blocks * dw.len())?;
-    let base = sums.ptr() as usize;
+    let base = sums as usize;
     let outcome = Outcome::default();
     ranges(blocks * c.groups * parts, 1, &|range| {
         for task in range {
@@ -85,32 +122,7 @@ pub(super) fn backward<T: Float>(c: &Conv2d, x: &[T], dy: &[T], dw: &mut [T]) ->
             noting(&outcome, work());
         }
     })?;
-    outcome.result()?;
-
-    // The sums of blocks, transposed: 16 target channels at a time, which is a cache line.
-    let (terms, size) = (from * taps, dw.len());
-    let dw = Parts::new(dw);
-    let lines = to.div_ceil(16);
-    ranges(c.groups * lines, (1 << 14) / (16 * terms * blocks) + 1, &|range| {
-        for line in range {
-            let (group, first) = (line / lines, line % lines * 16);
-            let width = 16.min(to - first);
-            // SAFETY: each line of target channels is taken once; all sums have been written.
-            unsafe {
-                let dw = dw.part((group * to + first) * terms..(group * to + first + width) * terms);
-                for term in 0..terms {
-                    let at = (base as *const T).wrapping_add((group * terms + term) * to + first);
-                    for i in 0..width {
-                        let mut sum = *at.add(i);
-                        for block in 1..blocks {
-                            sum = sum + *at.add(block * size + i);
-                        }
-                        dw[i * terms + term] = sum;
-                    }
-                }
-            }
-        }
-    })
+    outcome.result()
 }
 
 /// What one image adds to the sums: `sum[term * to + target]`.
@@ -154,11 +166,15 @@ impl<T: Float> Task<T> for Product<'_, T> {
             for target in (0..self.to).step_by(V::NV * V::LANES) {
                 let mut term = 0;
                 while term < terms {
-                    // More rows than 8 at places of their own take more address registers than there are.
-                    let rows = piece(V::MR.min(8), terms - term);
+                    // More rows than that at places of their own take more address registers than there are.
+                    let rows = match terms - term {
+                        9.. if V::MR == 14 && self.taps == 9 => 9,
+                        left => piece(V::MR.min(8), left),
+                    };
                     // SAFETY: as above.
                     unsafe {
                         match rows {
+                            9 if V::MR == 14 => self.tile::<V, 9>(k, term, target),
                             8 if V::MR >= 8 => self.tile::<V, 8>(k, term, target),
                             6 if V::MR == 6 => self.tile::<V, 6>(k, term, target),
                             4 => self.tile::<V, 4>(k, term, target),
@@ -181,21 +197,6 @@ impl<T: Float> Product<'_, T> {
         let terms = self.channels * self.taps;
         // SAFETY: the caller's word.
         unsafe {
-            if planes::dense(self.stripe.axes) {
-                for term in (0..terms).step_by(9) {
-                    let mut acc = [V::splat(T::ZERO); 9];
-                    let mut row = 0;
-                    while row < rows {
-                        row += match rows - row {
-                            4.. => self.dense::<V, 4>(&mut acc, term, first, row),
-                            2.. => self.dense::<V, 2>(&mut acc, term, first, row),
-                            _ => self.dense::<V, 1>(&mut acc, term, first, row),
-                        };
-                    }
-                    self.total(acc, term);
-                }
-                return;
-            }
             let mut term = 0;
             while term < terms {
                 let n = if terms - term == 9 { 9 } else { piece(8, terms - term) };
@@ -207,58 +208,6 @@ impl<T: Float> Product<'_, T> {
                     _ => self.line::<V, 1>(term, first, rows),
                 }
                 term += n;
-            }
-        }
-    }
-
-    /// Nine taps at `R` rows; each row of x is read for all of dy that it meets.
-    #[inline(always)]
-    unsafe fn dense<V: Lanes<Elem = T>, const R: usize>(
-        &self,
-        acc: &mut [V; 9],
-        term: usize,
-        first: usize,
-        row: usize,
-    ) -> usize {
-        let columns = self.stripe.axes[1].grid;
-        // SAFETY: the caller's word.
-        unsafe {
-            let x = self.buffer.cast_const().offset(self.offsets[term]).add(row * self.stripe.pitch);
-            let dy = self.dy.add((first + row) * columns);
-            let whole = columns / V::LANES * V::LANES;
-            for i in (0..whole).step_by(V::LANES) {
-                self.dense_part::<V, R, false>(acc, x.add(i), dy.add(i), V::LANES);
-            }
-            if whole < columns {
-                self.dense_part::<V, R, true>(acc, x.add(whole), dy.add(whole), columns - whole);
-            }
-        }
-        R
-    }
-
-    #[inline(always)]
-    unsafe fn dense_part<V: Lanes<Elem = T>, const R: usize, const PART: bool>(
-        &self,
-        acc: &mut [V; 9],
-        x: *const T,
-        dy: *const T,
-        n: usize,
-    ) {
-        // SAFETY: the caller's word.
-        unsafe {
-            let mut g = [V::splat(T::ZERO); R];
-            for i in 0..R {
-                g[i] = load::<V, PART>(dy.add(i * self.stripe.axes[1].grid), n);
-            }
-            for row in 0..R + 2 {
-                for j in 0..3 {
-                    let x = load::<V, PART>(x.add(row * self.stripe.pitch + j), n);
-                    for i in 0..3 {
-                        if row >= i && row - i < R {
-                            acc[3 * i + j] = acc[3 * i + j].fma(g[row - i], x);
-                        }
-                    }
-                }
             }
         }
     }
@@ -339,11 +288,4 @@ impl<T: Float> Product<'_, T> {
             store::<V, R, N, PART>(acc, c, last, self.accumulate);
         }
     }
-}
-
-/// A vector, or its first `n` lanes.
-#[inline(always)]
-unsafe fn load<V: Lanes, const PART: bool>(p: *const V::Elem, n: usize) -> V {
-    // SAFETY: the caller's word.
-    unsafe { if PART { V::load_first(p, n) } else { V::load(p) } }
 }

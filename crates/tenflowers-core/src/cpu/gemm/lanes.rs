@@ -23,6 +23,8 @@ pub(crate) trait Lanes: Copy {
     unsafe fn store(self, p: *mut Self::Elem);
     /// Reads the first `n` lanes, the others are zero.
     unsafe fn load_first(p: *const Self::Elem, n: usize) -> Self;
+    /// Reads the lanes from `low` to `high`, none if that is not more; the others are zero.
+    unsafe fn load_between(p: *const Self::Elem, low: usize, high: usize) -> Self;
     /// Writes the first `n` lanes.
     unsafe fn store_first(self, p: *mut Self::Elem, n: usize);
     /// `self + a * b`.
@@ -151,6 +153,19 @@ impl<T: Float, const N: usize> Lanes for Array<T, N> {
         Array(v)
     }
     #[inline(always)]
+    unsafe fn load_between(p: *const T, low: usize, high: usize) -> Self {
+        if (low, high) == (0, N) {
+            // SAFETY: the caller's word.
+            return unsafe { Self::load(p) };
+        }
+        let mut v = [T::ZERO; N];
+        for (i, v) in v.iter_mut().enumerate().take(high).skip(low) {
+            // SAFETY: `low <= i < high`; the caller's word.
+            *v = unsafe { p.wrapping_add(i).read() };
+        }
+        Array(v)
+    }
+    #[inline(always)]
     unsafe fn store_first(self, p: *mut T, n: usize) {
         for (i, v) in self.0.into_iter().enumerate().take(n) {
             // SAFETY: `i < n`; the caller's word.
@@ -256,6 +271,12 @@ mod x86 {
             Self(unsafe { _mm512_maskz_loadu_ps(((1u32 << n) - 1) as __mmask16, p) })
         }
         #[inline(always)]
+        unsafe fn load_between(p: *const f32, low: usize, high: usize) -> Self {
+            let mask = ((1u32 << high) - 1) & !((1u32 << low) - 1);
+            // SAFETY: the mask leaves out what the caller does not vouch for.
+            Self(unsafe { _mm512_maskz_loadu_ps(mask as __mmask16, p) })
+        }
+        #[inline(always)]
         unsafe fn store_first(self, p: *mut f32, n: usize) {
             // SAFETY: the mask leaves out what the caller does not vouch for.
             unsafe { _mm512_mask_storeu_ps(p, ((1u32 << n) - 1) as __mmask16, self.0) }
@@ -279,6 +300,12 @@ mod x86 {
         unsafe fn load_first(p: *const f64, n: usize) -> Self {
             // SAFETY: the mask leaves out what the caller does not vouch for.
             Self(unsafe { _mm512_maskz_loadu_pd(((1u32 << n) - 1) as __mmask8, p) })
+        }
+        #[inline(always)]
+        unsafe fn load_between(p: *const f64, low: usize, high: usize) -> Self {
+            let mask = ((1u32 << high) - 1) & !((1u32 << low) - 1);
+            // SAFETY: the mask leaves out what the caller does not vouch for.
+            Self(unsafe { _mm512_maskz_loadu_pd(mask as __mmask8, p) })
         }
         #[inline(always)]
         unsafe fn store_first(self, p: *mut f64, n: usize) {
@@ -310,6 +337,14 @@ mod x86 {
             Self(unsafe { _mm256_maskload_ps(p, _mm256_loadu_si256(MASK_32.as_ptr().add(8 - n).cast())) })
         }
         #[inline(always)]
+        unsafe fn load_between(p: *const f32, low: usize, high: usize) -> Self {
+            // SAFETY: as above.
+            unsafe {
+                let mask = |n: usize| _mm256_loadu_si256(MASK_32.as_ptr().add(8 - n).cast());
+                Self(_mm256_maskload_ps(p, _mm256_andnot_si256(mask(low), mask(high))))
+            }
+        }
+        #[inline(always)]
         unsafe fn store_first(self, p: *mut f32, n: usize) {
             // SAFETY: as above.
             unsafe { _mm256_maskstore_ps(p, _mm256_loadu_si256(MASK_32.as_ptr().add(8 - n).cast()), self.0) }
@@ -333,6 +368,14 @@ mod x86 {
         unsafe fn load_first(p: *const f64, n: usize) -> Self {
             // SAFETY: `n <= 4`, and the mask leaves out what the caller does not vouch for.
             Self(unsafe { _mm256_maskload_pd(p, _mm256_loadu_si256(MASK_64.as_ptr().add(4 - n).cast())) })
+        }
+        #[inline(always)]
+        unsafe fn load_between(p: *const f64, low: usize, high: usize) -> Self {
+            // SAFETY: as above.
+            unsafe {
+                let mask = |n: usize| _mm256_loadu_si256(MASK_64.as_ptr().add(4 - n).cast());
+                Self(_mm256_maskload_pd(p, _mm256_andnot_si256(mask(low), mask(high))))
+            }
         }
         #[inline(always)]
         unsafe fn store_first(self, p: *mut f64, n: usize) {
@@ -413,6 +456,21 @@ mod arm {
                 // SAFETY: `n` elements can be read, by the caller's word, and the array has room for them.
                 unsafe {
                     std::ptr::copy_nonoverlapping(p, lanes.as_mut_ptr(), n.min($n));
+                    Self::load(lanes.as_ptr())
+                }
+            }
+            #[inline(always)]
+            unsafe fn load_between(p: *const Self::Elem, low: usize, high: usize) -> Self {
+                if (low, high) == (0, $n) {
+                    // SAFETY: the caller's word.
+                    return unsafe { Self::load(p) };
+                }
+                let mut lanes = [0.0; $n];
+                // SAFETY: lanes from `low` to `high` can be read, by the caller's word.
+                unsafe {
+                    for i in low..high.min($n) {
+                        lanes[i] = p.wrapping_add(i).read();
+                    }
                     Self::load(lanes.as_ptr())
                 }
             }
