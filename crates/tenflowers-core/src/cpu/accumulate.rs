@@ -238,21 +238,44 @@ impl Moments {
     pub fn of<T: Summed>(lanes: Lanes, x: &[T]) -> Moments {
         let mut all = Moments::default();
         for block in x.chunks(BLOCK) {
-            let n = block.len() as f64;
-            let mean = fold(block, T::zero(), sum, sum).into() / n;
-            let near = T::rounded(mean);
-            let squares: f64 = fold(
-                block,
-                T::zero(),
-                #[inline(always)]
-                |a, x| lanes.fma(x - near, x - near, a),
-                sum,
-            )
-            .into();
-            let off = mean - near.into();
-            all = all.merged(Moments { count: n, mean, squares: not_below_zero(squares - off * off * n) });
+            all = all.merged(Moments::around(lanes, block, fold(block, T::zero(), sum, sum).into()));
         }
         all
+    }
+
+    /// As `of`, with the mean as exact as double precision makes it.
+    #[inline(always)]
+    pub fn exact<T: Summed>(lanes: Lanes, x: &[T]) -> Moments {
+        let mut all = Moments::default();
+        for block in x.chunks(BLOCK) {
+            let total = fold(
+                block,
+                0.0,
+                #[inline(always)]
+                |a, x: T| a + x.into(),
+                sum,
+            );
+            all = all.merged(Moments::around(lanes, block, total));
+        }
+        all
+    }
+
+    /// Of a block of which the sum is known.
+    #[inline(always)]
+    fn around<T: Summed>(lanes: Lanes, block: &[T], total: f64) -> Moments {
+        let n = block.len() as f64;
+        let mean = total / n;
+        let near = T::rounded(mean);
+        let squares: f64 = fold(
+            block,
+            T::zero(),
+            #[inline(always)]
+            |a, x| lanes.fma(x - near, x - near, a),
+            sum,
+        )
+        .into();
+        let off = mean - near.into();
+        Moments { count: n, mean, squares: not_below_zero(squares - off * off * n) }
     }
 
     #[inline(always)]

@@ -1,9 +1,10 @@
 //! Channels that are normalised over the batch: batch normalisation.
-use super::super::accumulate::{Moments, Summed, sum_of};
+use super::super::accumulate::{Moments, Summed};
 use super::super::pool::{self, Parts};
 use super::super::reduce::column_moments;
 use super::super::simd::vectorize;
-use super::{GRAIN, Gradients, sum_pairs};
+use super::back::{self, Parameters, Row};
+use super::{GRAIN, Gradients};
 use crate::error::Result;
 
 /// Channels side by side, where each has one element a sample.
@@ -58,7 +59,7 @@ impl Channels {
         let of = |run: &[T]| {
             vectorize(
                 #[inline(always)]
-                |lanes| Moments::of(lanes, run),
+                |lanes| Moments::exact(lanes, run),
             )
         };
         let (mut all, mut buffer, mut held) = (Moments::default(), [T::zero(); ROOM], 0);
@@ -146,13 +147,17 @@ impl Channels {
             } else {
                 for (sum, c) in sums.iter_mut().zip(range.clone()) {
                     let (m, s) = (means[c], scales[c]);
+                    let factor: f64 = s.into();
                     vectorize(
                         #[inline(always)]
-                        |_| {
+                        |lanes| {
                             for sample in 0..self.batch {
                                 let at = self.segment(sample, c);
-                                sum[0] += sum_pairs(&g[at.clone()], &x[at.clone()], |g, x| g * ((x - m) * s));
-                                sum[1] += sum_of(&g[at], |g| g);
+                                let row = [Row { g: &g[at.clone()], x: &x[at], mean: m, scale: s }];
+                                let none = &mut Parameters { weight: &[], dw: &mut [], db: &mut [] };
+                                let [[level, along]] = back::sums::<T, f64, 1, false>(lanes, &row, none);
+                                sum[0] += along * factor;
+                                sum[1] += level;
                             }
                         },
                     );
@@ -186,14 +191,10 @@ impl Channels {
                         let at = self.segment(sample, first + i);
                         // SAFETY: as above.
                         let dx = unsafe { dx.part(at.clone()) };
-                        let (factor, slope, level, m) = (factors[i], slopes[i], levels[i], means[first + i]);
+                        let row = Row { g: &g[at.clone()], x: &x[at], mean: means[first + i], scale: factors[i] };
                         vectorize(
                             #[inline(always)]
-                            |_| {
-                                for ((d, &g), &x) in dx.iter_mut().zip(&g[at.clone()]).zip(&x[at]) {
-                                    *d = (g - level - (x - m) * slope) * factor;
-                                }
-                            },
+                            |lanes| back::input::<T, false>(lanes, row, &[], levels[i], slopes[i], dx),
                         );
                     }
                 }

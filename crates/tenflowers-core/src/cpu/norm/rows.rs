@@ -2,7 +2,8 @@
 use super::super::accumulate::{Moments, Summed, prefetch, sum_of};
 use super::super::pool::{self, Parts};
 use super::super::simd::{Lanes, vectorize};
-use super::{GRAIN, Gradients, sum_pairs};
+use super::back::{self, Parameters, Row};
+use super::{GRAIN, Gradients};
 use crate::error::Result;
 
 /// Rows of `n` elements, one after another. Every `groups` rows the parameters begin anew, and `inner` elements share one.
@@ -62,7 +63,7 @@ impl Rows {
                         prefetch(x, (r + 1) * n, n);
                         let (mean, scale) = self.statistics(lanes, row);
                         (means[i], scales[i]) = (mean, scale);
-                        self.apply(r, row, weight, bias, mean, scale, &mut out[i * n..(i + 1) * n]);
+                        self.apply(lanes, r, row, weight, bias, mean, scale, &mut out[i * n..(i + 1) * n]);
                     }
                 },
             );
@@ -91,6 +92,7 @@ impl Rows {
     #[allow(clippy::too_many_arguments, reason = "one row and all that it is multiplied by")]
     fn apply<T: Summed>(
         &self,
+        lanes: Lanes,
         r: usize,
         row: &[T],
         weight: Option<&[T]>,
@@ -105,7 +107,7 @@ impl Rows {
                 let factor = weight.map_or(scale, |w| w[first + c] * scale);
                 let shift = bias.map_or(T::zero(), |b| b[first + c]);
                 for (y, &x) in y.iter_mut().zip(x) {
-                    *y = (x - mean) * factor + shift;
+                    *y = lanes.fma(x - mean, factor, shift);
                 }
             }
             return;
@@ -113,7 +115,7 @@ impl Rows {
         match (weight.map(|w| &w[first..first + self.n]), bias.map(|b| &b[first..first + self.n])) {
             (Some(w), Some(b)) => {
                 for (((y, &x), &w), &b) in out.iter_mut().zip(row).zip(w).zip(b) {
-                    *y = (x - mean) * scale * w + b;
+                    *y = lanes.fma((x - mean) * scale, w, b);
                 }
             }
             (Some(w), None) => {
@@ -146,9 +148,12 @@ impl Rows {
         let wanted = dw.is_some() || db.is_some();
         let rows = x.len().checked_div(n).unwrap_or(0);
         let g_step = if g.len() < x.len() { 0 } else { n };
+        let ones = vec![T::one(); if wanted && self.inner == 1 && weight.is_none() { p } else { 0 }];
+        let weights = if ones.is_empty() { weight } else { Some(&ones[..]) };
         // A fixed number of blocks, each with sums of its own.
         let most = if wanted { (1 << 22) / p.max(1) } else { usize::MAX };
-        let block = (GRAIN / n.max(1)).max(rows.div_ceil(most.clamp(1, 64))).max(1).next_multiple_of(self.groups);
+        let grain = if wanted { 2 * GRAIN } else { GRAIN };
+        let block = (grain / n.max(1)).max(rows.div_ceil(most.clamp(1, 64))).max(1).next_multiple_of(self.groups);
         let blocks = rows.div_ceil(block);
         let mut sums = vec![0f64; if wanted { blocks * 2 * p } else { 0 }];
         let (input, parts) = (Parts::new(input), Parts::new(&mut sums));
@@ -159,46 +164,49 @@ impl Rows {
                 let sums = if wanted { parts.part(b * 2 * p..(b + 1) * 2 * p) } else { &mut [] };
                 (input.part(range.start * n..range.end * n), sums)
             };
+            let row = |r: usize| {
+                let (g, x) = (&g[r * g_step..][..n], &x[r * n..][..n]);
+                Row { g, x, mean: means[r], scale: scales[r] }
+            };
+            let ahead = |r: usize, rows: usize| {
+                prefetch(x, r * n, rows * n);
+                prefetch(g, r * g_step, rows * g_step);
+            };
             // Rows are added in their own precision, a few at a time.
-            let mut few = vec![T::zero(); if wanted && self.inner == 1 { 2 * p } else { 0 }];
+            let mut few = vec![T::zero(); if weights.is_some() && self.inner == 1 { 2 * p } else { 0 }];
             vectorize(
                 #[inline(always)]
-                |_| {
-                    for (i, r) in range.enumerate() {
-                        if i > 0 && i % FEW == 0 {
-                            flush(&mut few, sums);
-                        }
-                        let at = r * n..(r + 1) * n;
-                        prefetch(x, at.end, n);
-                        prefetch(g, (r + 1) * g_step, n);
-                        let (g, x, dx) = (&g[r * g_step..][..n], &x[at], &mut dx[i * n..(i + 1) * n]);
-                        let first = self.first(r);
-                        if self.inner == 1 {
-                            self.row_back(g, x, means[r], scales[r], weight.map(|w| &w[first..first + n]), dx);
-                            if wanted {
-                                let (dw, db) = few.split_at_mut(p);
-                                let (mean, scale) = (means[r], scales[r]);
-                                let (dw, db) = (&mut dw[first..first + n], &mut db[first..first + n]);
-                                for (((w, b), &g), &x) in dw.iter_mut().zip(db).zip(g).zip(x) {
-                                    *w = *w + g * ((x - mean) * scale);
-                                    *b = *b + g;
+                |lanes| {
+                    let (mut r, mut since) = (range.start, 0);
+                    while r < range.end {
+                        let dx = &mut dx[(r - range.start) * n..];
+                        if self.inner > 1 {
+                            ahead(r + 1, 1);
+                            let first = self.first(r);
+                            self.segments_back(lanes, row(r), weight.map(|w| &w[first..]), dx, |c, gx, g| {
+                                if wanted {
+                                    sums[first + c] += gx;
+                                    sums[p + first + c] += g;
                                 }
-                            }
+                            });
+                            r += 1;
+                            continue;
+                        }
+                        if since >= FEW {
+                            flush(&mut few, sums);
+                            since = 0;
+                        }
+                        // Two rows that have the same parameters.
+                        if self.groups == 1 && r + 1 < range.end {
+                            ahead(r + 2, 2);
+                            self.rows_back(lanes, [row(r), row(r + 1)], weights, 0, &mut few, dx);
+                            r += 2;
+                            since += 2;
                         } else {
-                            self.segments_back(
-                                g,
-                                x,
-                                means[r],
-                                scales[r],
-                                weight.map(|w| &w[first..]),
-                                dx,
-                                |c, gx, g| {
-                                    if wanted {
-                                        sums[first + c] += gx;
-                                        sums[p + first + c] += g;
-                                    }
-                                },
-                            );
+                            ahead(r + 1, 1);
+                            self.rows_back(lanes, [row(r)], weights, self.first(r), &mut few, dx);
+                            r += 1;
+                            since += 1;
                         }
                     }
                     flush(&mut few, sums);
@@ -223,58 +231,75 @@ impl Rows {
     }
 
     /// `dx = scale (v - mean(v) - xh mean(v xh))` with `v = g w` and `xh` the normalised row; without the first mean if
-    /// the row was not centered.
+    /// the row was not centered. With a weight, adds to the sums of the parameters in `few`.
     #[inline(always)]
-    fn row_back<T: Summed>(&self, g: &[T], x: &[T], mean: T, scale: T, weight: Option<&[T]>, dx: &mut [T]) {
-        match weight {
+    fn rows_back<T: Summed, const R: usize>(
+        &self,
+        lanes: Lanes,
+        rows: [Row<T>; R],
+        weight: Option<&[T]>,
+        first: usize,
+        few: &mut [T],
+        dx: &mut [T],
+    ) {
+        let n = self.n;
+        let (dw, db) = few.split_at_mut(few.len() / 2);
+        let mut parameters = match weight {
             Some(w) => {
-                for ((d, &g), &w) in dx.iter_mut().zip(g).zip(w) {
-                    *d = g * w;
-                }
+                let mine = first..first + n;
+                Parameters { weight: &w[mine.clone()], dw: &mut dw[mine.clone()], db: &mut db[mine] }
             }
-            None => dx.copy_from_slice(g),
-        }
-        let share = 1.0 / self.n as f64;
-        let along = T::rounded(sum_pairs(dx, x, |v, x| v * ((x - mean) * scale)) * share);
-        let level = if self.centered { T::rounded(sum_of(dx, |v| v) * share) } else { T::zero() };
-        for (d, &x) in dx.iter_mut().zip(x) {
-            *d = (*d - level - (x - mean) * scale * along) * scale;
+            None => Parameters { weight: &[], dw: &mut [], db: &mut [] },
+        };
+        let found = match weight {
+            Some(_) => back::sums::<T, T, R, true>(lanes, &rows, &mut parameters),
+            None => back::sums::<T, T, R, false>(lanes, &rows, &mut parameters),
+        };
+        for ((row, [level, along]), dx) in rows.into_iter().zip(found).zip(dx.chunks_exact_mut(n)) {
+            let share = 1.0 / n as f64;
+            let scale = row.scale.into();
+            let level = if self.centered { T::rounded(level * share) } else { T::zero() };
+            let slope = T::rounded(along * share * scale) * row.scale;
+            match weight {
+                Some(_) => back::input::<T, true>(lanes, row, parameters.weight, level, slope, dx),
+                None => back::input::<T, false>(lanes, row, &[], level, slope, dx),
+            }
         }
     }
 
-    /// As `row_back`, where `inner` elements share a weight; hands over the sums of `g xh` and `g` of each segment.
+    /// As `rows_back`, where `inner` elements share a weight; hands over the sums of `g xh` and `g` of each segment.
     #[inline(always)]
-    #[allow(clippy::too_many_arguments, reason = "one row and all that it is multiplied by")]
     fn segments_back<T: Summed>(
         &self,
-        g: &[T],
-        x: &[T],
-        mean: T,
-        scale: T,
+        lanes: Lanes,
+        row: Row<T>,
         weight: Option<&[T]>,
         dx: &mut [T],
         mut sums: impl FnMut(usize, f64, f64),
     ) {
-        let inner = self.inner;
+        let (inner, Row { g, x, mean, scale }) = (self.inner, row);
         let of = |c: usize| weight.map_or(T::one(), |w| w[c]);
+        let factor: f64 = scale.into();
         let (mut along, mut level) = (0.0, 0.0);
         for (c, (g, x)) in g.chunks_exact(inner).zip(x.chunks_exact(inner)).enumerate() {
-            let gx = sum_pairs(g, x, |g, x| g * ((x - mean) * scale));
-            let plain = sum_of(g, |g| g);
+            let segment = [Row { g, x, mean, scale }];
+            let none = &mut Parameters { weight: &[], dw: &mut [], db: &mut [] };
+            let [[plain, gx]] = back::sums::<T, T, 1, false>(lanes, &segment, none);
+            let gx = gx * factor;
             sums(c, gx, plain);
             let w: f64 = of(c).into();
             along += gx * w;
             level += plain * w;
         }
         let share = 1.0 / self.n as f64;
-        let (along, level) =
-            (T::rounded(along * share), if self.centered { T::rounded(level * share) } else { T::zero() });
+        let level = if self.centered { T::rounded(level * share) } else { T::zero() };
+        let slope = T::rounded(along * share) * scale;
         for (c, ((d, g), x)) in
             dx.chunks_exact_mut(inner).zip(g.chunks_exact(inner)).zip(x.chunks_exact(inner)).enumerate()
         {
             let w = of(c);
             for ((d, &g), &x) in d.iter_mut().zip(g).zip(x) {
-                *d = (g * w - level - (x - mean) * scale * along) * scale;
+                *d = (g * w - level - (x - mean) * slope) * scale;
             }
         }
     }
