@@ -181,8 +181,9 @@ fn permutation(counters: Counters, out: &mut [i64]) {
             }
         });
         for (i, &j) in (first..).zip(&places[..n]) {
-            out[i] = out[j as usize];
-            out[j as usize] = i as i64;
+            // Written first: the output is memory that nobody has written yet, and `j` may be `i`.
+            out[i] = i as i64;
+            out.swap(i, j as usize);
         }
     }
 }

@@ -230,6 +230,8 @@ impl Pass<'_> {
     /// # Safety
     /// As `drive`.
     pub unsafe fn row(&self, ins: &[(*const u8, isize)], to: (*mut u8, isize), n: usize, buffers: &mut Buffers) {
+        // Once for all: to borrow them again would end the pointers into them.
+        let places = buffers.each_mut().map(|b| b.as_mut_ptr().cast::<u8>());
         let mut runs = [Run::NONE; INPUTS];
         let direct_out = to.1 == 1 && self.to.same;
         let mut all = direct_out;
@@ -238,7 +240,7 @@ impl Pass<'_> {
                 let value = if x.same {
                     at
                 } else {
-                    let buffer = buffers[i].as_mut_ptr().cast::<u8>();
+                    let buffer = places[i];
                     // SAFETY: one element, and room for more.
                     unsafe { (x.convert)(at, buffer, 1) };
                     buffer
@@ -253,7 +255,6 @@ impl Pass<'_> {
             (self.block.run)(&runs[..ins.len()], Rows::one(to.0, n));
             return;
         }
-        let [places @ .., gather] = buffers;
         for done in (0..n).step_by(BLOCK) {
             let m = BLOCK.min(n - done);
             for (i, (x, &(at, step))) in self.ins.iter().zip(ins).enumerate() {
@@ -261,7 +262,7 @@ impl Pass<'_> {
                     continue;
                 }
                 let from = at.wrapping_offset(done as isize * step * x.size as isize);
-                let buffer = places[i].as_mut_ptr().cast::<u8>();
+                let buffer = places[i];
                 runs[i].at = match (step, x.same) {
                     (1, true) => from,
                     // SAFETY: `m` elements are there, and a buffer has room for them.
@@ -278,7 +279,7 @@ impl Pass<'_> {
                     },
                     // SAFETY: as above.
                     (_, false) => unsafe {
-                        let gather = gather.as_mut_ptr().cast::<u8>();
+                        let gather = places[INPUTS + 1];
                         strided(x.size, from, step, gather, 1, m);
                         (x.convert)(gather, buffer, m);
                         buffer
@@ -290,7 +291,7 @@ impl Pass<'_> {
                 (self.block.run)(&runs[..ins.len()], Rows::one(to_here, m));
                 continue;
             }
-            let buffer = places[INPUTS].as_mut_ptr().cast::<u8>();
+            let buffer = places[INPUTS];
             (self.block.run)(&runs[..ins.len()], Rows::one(buffer, m));
             // SAFETY: the block wrote `m` elements, and as many are in the output.
             unsafe {
@@ -298,7 +299,7 @@ impl Pass<'_> {
                     (_, true) => strided(self.to.size, buffer, 1, to_here, to.1, m),
                     (1, false) => (self.to.convert)(buffer, to_here, m),
                     (_, false) => {
-                        let gather = gather.as_mut_ptr().cast::<u8>();
+                        let gather = places[INPUTS + 1];
                         (self.to.convert)(buffer, gather, m);
                         strided(self.to.size, gather, 1, to_here, to.1, m);
                     }
