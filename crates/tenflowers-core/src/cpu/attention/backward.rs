@@ -227,8 +227,10 @@ impl<T: Score> Backward<'_, T> {
                         let row = |p: *mut T| std::slice::from_raw_parts_mut(p.add(i * KEYS), n);
                         (row(shares), row(slopes), *self.log_sums.add(at))
                     };
+                    let (shares, behind) = shares.split_at_mut(block.reach(i));
+                    behind.fill(T::ZERO);
+                    slopes[shares.len().min(block.keys)..].fill(T::ZERO);
                     block.mask(i, shares);
-                    slopes[block.keys..].fill(T::ZERO);
                     let along = along[at];
                     // Through arrays: LLVM cannot tell that two runs of memory do not overlap.
                     for (shares, slopes) in

@@ -21,12 +21,23 @@ impl<T: Score> Block<'_, T> {
         self.keys.next_multiple_of(WIDE)
     }
 
+    /// How many keys of the block row `i` sees.
+    #[inline(always)]
+    fn seen(&self, i: usize) -> usize {
+        if self.causal { self.keys.min((self.row + i + 1).saturating_sub(self.key)) } else { self.keys }
+    }
+
+    /// The same with its padding: what is behind it is 0.
+    #[inline(always)]
+    pub fn reach(&self, i: usize) -> usize {
+        self.seen(i).next_multiple_of(WIDE)
+    }
+
     /// Adds the mask to row `i` of the block, and takes out what the row does not see and the padding.
     #[inline(always)]
     pub fn mask(&self, i: usize, scores: &mut [T]) {
         let row = self.row + i;
-        let seen = if self.causal { self.keys.min((row + 1).saturating_sub(self.key)) } else { self.keys };
-        let (scores, unseen) = scores.split_at_mut(seen);
+        let (scores, unseen) = scores.split_at_mut(self.seen(i));
         unseen.fill(T::neg_infinity());
         match self.mask {
             Mask::None => {}
@@ -64,7 +75,8 @@ impl<T: Score> Block<'_, T> {
     ) {
         let n = self.padded();
         for i in 0..self.rows {
-            let scores = &mut scores[i * KEYS..][..n];
+            let (scores, behind) = scores[i * KEYS..][..n].split_at_mut(self.reach(i));
+            behind.fill(T::ZERO);
             self.mask(i, scores);
             let top = largest(scores);
             let top = if self.key > 0 && tops[i] > top { tops[i] } else { top };

@@ -107,6 +107,9 @@ fn large_floats_are_packed_and_shared_rightly() {
         check([60, 130, 600], kinds, |x| x as f32 - 3.0);
         check([130, 70, 300], kinds, |x| x as f64 - 3.0);
     }
+    // Rows that share cache sets, and few of them.
+    check([30, 130, 1024], (0, 1), |x| x as f32 - 3.0);
+    check([20, 70, 640], (0, 1), |x| x as f64 - 3.0);
     // B in several blocks.
     check([3, 2100, 513], (0, 1), |x| x as f32 - 3.0);
 }
@@ -205,7 +208,7 @@ fn the_number_of_threads_does_not_change_a_bit() {
             assert!(bits(dims, kinds, &from) == one, "{dims:?}, layouts {kinds:?}, {threads} threads");
         }
     }
-    for dims in [[200, 190, 600], [1, 3000, 300], [3000, 1, 300], [64, 64, 64], [33, 700, 600]] {
+    for dims in [[200, 190, 600], [1, 3000, 300], [3000, 1, 300], [64, 64, 64], [33, 700, 600], [30, 300, 700]] {
         for kinds in [(0, 0), (0, 1), (1, 0)] {
             same(dims, kinds, |x| x);
             same(dims, kinds, bf16::from_f32);

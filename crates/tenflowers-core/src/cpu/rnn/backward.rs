@@ -268,13 +268,13 @@ fn add_rows<T: Unit>(d: *const T, pitch: usize, rows: usize, sums: &mut [T]) {
         for r in 0..rows {
             // SAFETY: inside the row, and written by this task.
             let row = unsafe { d.wrapping_add(r * pitch + at).cast::<[T; WIDTH]>().read_unaligned() };
-            for (t, x) in total.iter_mut().zip(&row) {
-                *t = *t + *x;
+            for u in 0..WIDTH {
+                total[u] = total[u] + row[u];
             }
         }
         let sums: &mut [T; WIDTH] = sums[at..].first_chunk_mut().expect("a whole block");
-        for (s, t) in sums.iter_mut().zip(&total) {
-            *s = *s + *t;
+        for u in 0..WIDTH {
+            sums[u] = sums[u] + total[u];
         }
         at += WIDTH;
     }
