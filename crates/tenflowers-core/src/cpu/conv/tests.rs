@@ -38,6 +38,8 @@ fn cases() -> Vec<Conv2d> {
         // One channel, or a few, without stride: rows of several vectors, of parts of one, and all padding.
         case([3, 5, 5, 5], [19, 35], [3, 3], same),
         case([2, 3, 3, 3], [1, 16], [3, 3], same),
+        case([2, 3, 3, 3], [7, 7], [3, 3], same),
+        case([1, 2, 2, 2], [14, 14], [5, 5], [[1, 1], [2, 2], [1, 1]]),
         case([2, 4, 4, 4], [11, 7], [5, 5], [[1, 1], [2, 2], [1, 1]]),
         case([1, 3, 3, 3], [17, 20], [7, 7], [[1, 1], [3, 3], [1, 1]]),
         case([2, 2, 4, 2], [9, 33], [3, 3], [[1, 1], [1, 2], [1, 2]]),

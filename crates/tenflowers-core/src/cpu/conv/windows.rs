@@ -188,6 +188,8 @@ impl<T: Float> Windows<'_, T> {
                         }
                     } else {
                         row += match n {
+                            // The heights that planes come down to from 224 by halves.
+                            7 | 14 | 21 | 28 => self.sums::<V, H, 1, 7>(image, target, row),
                             ROWS.. => self.sums::<V, H, 1, ROWS>(image, target, row),
                             4.. => self.sums::<V, H, 1, 4>(image, target, row),
                             2.. => self.sums::<V, H, 1, 2>(image, target, row),
