@@ -3,6 +3,7 @@
 //! The driver is compiled once; an operation adds only its inner loop over its operands. A run that is in the right type is
 //! used where it lies, one value for a whole run stays a value, and others (strided, f16, the output that is also an
 //! input) go by a buffer.
+use super::math::OfRun;
 use super::simd::{Lanes, vectorize};
 use super::{View, ViewMut};
 use crate::dtype::{C64, DType, Element};
@@ -147,6 +148,21 @@ pub fn map<T: Element, U: Element, const N: usize>(
     };
     // SAFETY: the types are those of the block, which knows operands of one value as long as there are two.
     unsafe { drive(&views, &[T::ELEMENT; N], out, U::ELEMENT, Block { run: &block, fixed: N <= 2 }) }
+}
+
+/// As `map` of one input, by a function of runs.
+///
+/// # Safety
+/// The function is right for this machine.
+pub unsafe fn map_runs<T: Element>(input: &View, out: &mut ViewMut, f: OfRun<T>) -> Result<()> {
+    let block = |ins: &[Run], to: Rows| {
+        for (row, start) in to.starts().enumerate() {
+            // SAFETY: the driver hands over runs of as many elements of this type, and the caller's word.
+            unsafe { f(ins[0].nth(row).at.cast(), start.cast(), to.len) };
+        }
+    };
+    // SAFETY: the types are those of the block.
+    unsafe { drive(&[*input], &[T::ELEMENT], out, T::ELEMENT, Block { run: &block, fixed: false }) }
 }
 
 /// As `map`, for an `f` that is right where `near` holds: elements elsewhere are computed by `far`, one by one.

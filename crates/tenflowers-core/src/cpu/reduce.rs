@@ -20,6 +20,8 @@ const COLUMNS: usize = 1024;
 const ROWS: usize = 32;
 /// Elements that come together in one run of work.
 const BLOCK: usize = LONG;
+/// Blocks of one run that a task does.
+const TOGETHER: usize = 4;
 /// Elements a task.
 const GRAIN: usize = 1 << 15;
 /// The shortest rows that vectors are worth their end.
@@ -126,13 +128,25 @@ impl<A: Copy + Send + Sync, S, M: Fn(A, A) -> A + Copy + Sync> Fold<A, S, M> {
         let blocks = elements.div_ceil(block);
         let mut found = vec![self.start; blocks * outputs];
         let parts = Parts::new(&mut found);
-        pool::parallel(blocks, &|b| {
-            // SAFETY: each block has its own part.
-            let mine = unsafe { parts.part(b * outputs..(b + 1) * outputs) };
-            self.part(x, plan, 0..outputs, b * block..elements.min((b + 1) * block), &mut |first, found| {
-                mine[first..first + found.len()].copy_from_slice(found);
-            });
-        })?;
+        if outputs == 1 && plan.runs() {
+            // SAFETY: the walk stays within the view.
+            let x = unsafe { std::slice::from_raw_parts(x.ptr::<T>(), elements) };
+            pool::ranges(blocks, TOGETHER, &|range| {
+                // SAFETY: each block has its own part.
+                let mine = unsafe { parts.part(range.clone()) };
+                for (a, part) in mine.iter_mut().zip(x[range.start * block..].chunks(block)) {
+                    *a = self.slice(part);
+                }
+            })?;
+        } else {
+            pool::parallel(blocks, &|b| {
+                // SAFETY: each block has its own part.
+                let mine = unsafe { parts.part(b * outputs..(b + 1) * outputs) };
+                self.part(x, plan, 0..outputs, b * block..elements.min((b + 1) * block), &mut |first, found| {
+                    mine[first..first + found.len()].copy_from_slice(found);
+                });
+            })?;
+        }
         let mut apart = 1;
         while apart < blocks {
             for b in (0..blocks - apart).step_by(2 * apart) {
@@ -233,18 +247,27 @@ impl<A: Copy + Send + Sync, S, M: Fn(A, A) -> A + Copy + Sync> Fold<A, S, M> {
     where
         S: Fn(A, T) -> A + Copy + Sync,
     {
-        sums.fill(self.start);
         if elements.len() > CHAIN {
             let part = CHAIN.pow(levels(elements.len()));
             let (found, below) = below.split_at_mut(sums.len());
             for start in elements.clone().step_by(part) {
+                if start == elements.start {
+                    self.column(base, plan, start..elements.end.min(start + part), sums, below);
+                    continue;
+                }
                 self.column(base, plan, start..elements.end.min(start + part), found, below);
-                for (sum, &b) in sums.iter_mut().zip(&*found) {
-                    *sum = (self.merge)(*sum, b);
+                if const { map::wide::<T>() } {
+                    vectorize(
+                        #[inline(always)]
+                        |_| self.add(sums, found),
+                    );
+                } else {
+                    self.add(sums, found);
                 }
             }
             return;
         }
+        sums.fill(self.start);
         let width = sums.len();
         plan.reduced.run(elements, &mut |at, apart, m| {
             macro_rules! add {
@@ -281,6 +304,13 @@ impl<A: Copy + Send + Sync, S, M: Fn(A, A) -> A + Copy + Sync> Fold<A, S, M> {
                 add!();
             }
         });
+    }
+
+    #[inline(always)]
+    fn add(&self, sums: &mut [A], found: &[A]) {
+        for (sum, &a) in sums.iter_mut().zip(found) {
+            *sum = (self.merge)(*sum, a);
+        }
     }
 
     /// Elements in several runs, or apart.

@@ -1,7 +1,7 @@
 //! Elementwise operations of one tensor: a row each.
 use super::promote::apply_promoted;
 use super::{full_like, slopes, to_dtype};
-use crate::cpu::map::{map, map_near};
+use crate::cpu::map::{map, map_near, map_runs};
 use crate::cpu::math::Real;
 use crate::cpu::number::{Number, Ordered, from_bf16};
 use crate::cpu::simd::Lanes;
@@ -97,7 +97,7 @@ fn unary(row: &'static UnaryRow, input: &Tensor, target: Option<&Tensor>) -> Res
 /// dtypes; and the derivative, after the names in brackets that it reads (`out` is the result), which are what is kept.
 macro_rules! unary_row {
     ($name:ident $row:ident [$($why:literal)?] $before:ident $result:ident
-        { $([$($set:ident)+] $(-> $u:ty)?: $($lanes:ident)? |$x:ident| $kernel:expr $(; $near:expr => $far:expr)?),+ } $(|$g:ident| [$($k:ident)*] $vjp:expr)?
+        { $([$($set:ident)+] $(-> $u:ty)?: $($lanes:ident)? |$x:ident| $kernel:expr $(; $near:expr => $far:expr)? $(=> $of_run:ident)?),+ } $(|$g:ident| [$($k:ident)*] $vjp:expr)?
     ) => {
         static $row: UnaryRow = UnaryRow {
             name: stringify!($name),
@@ -106,7 +106,7 @@ macro_rules! unary_row {
             cpu: |dtype, x, out| {
                 $(
                     let done = compute_type!(dtype, [$($set)+], T => unary_row!(
-                        @map x, out, T $($u)?, ($($lanes)?) $x, $kernel $(; $near => $far)?
+                        @map x, out, T $($u)?, ($($lanes)?) $x, $kernel $(; $near => $far)? $(=> $of_run)?
                     ));
                     if done.is_some() {
                         return done;
@@ -140,6 +140,14 @@ macro_rules! unary_row {
             #[inline(always)] |$lanes: Lanes, [$x]: [$t; 1]| $kernel,
             |[$x]: [$t; 1]| $far,
         )
+    };
+    // A kernel on an element, and on some machines one on a run.
+    (@map $input:ident, $out:ident, $t:ident, ($lanes:ident) $x:ident, $kernel:expr => $of_run:ident) => {
+        match <$t as Real>::$of_run() {
+            // SAFETY: it is there where it is right.
+            Some(f) => unsafe { map_runs::<$t>($input, $out, f) },
+            None => unary_row!(@map $input, $out, $t, ($lanes) $x, $kernel),
+        }
     };
     (@type $t:ident) => { $t };
     (@type $t:ident $u:ty) => { $u };
@@ -419,7 +427,7 @@ unary_rows! { predicates [tf method]
 
 unary_row!(silu SILU [] Same Same { [float]: lanes |x| lanes.silu(x), [complex]: |z| z * ((-z).exp() + 1.0).inv() }
     |g| [x] slopes::of_silu(g, x)?);
-unary_row!(gelu GELU [] Same Same { [float]: lanes |x| lanes.gelu(x) }
+unary_row!(gelu GELU [] Same Same { [float]: lanes |x| lanes.gelu(x) => gelu_of_run }
     |g| [x] slopes::of_gelu(g, x)?);
 unary_row!(gelu GELU_TANH [] Same Same { [float]: lanes |x| lanes.gelu_tanh(x) }
     |g| [x] slopes::of_gelu_tanh(g, x)?);

@@ -4,11 +4,17 @@
 //! They are methods of [`Lanes`], which a kernel gets from `vectorize`: `lanes.exp(x)`. In `single` are those of f32, in
 //! `double` those of f64.
 use super::simd::Lanes;
+#[cfg(target_arch = "x86_64")]
+use super::simd::{Isa, isa};
 
 mod double;
+mod lookup;
 mod single;
 #[cfg(test)]
 mod tests;
+
+/// A function of a run of elements, by where it is, where the results go (there as well, or apart from it), and how many.
+pub type OfRun<T> = unsafe fn(*const T, *mut T, usize);
 
 /// States the functions: in the trait, for both types, and as methods of `Lanes`.
 macro_rules! functions {
@@ -19,10 +25,18 @@ macro_rules! functions {
             const SIN_LIMIT: Self;
             /// The product `a * b` as a rounded number and what the rounding left.
             fn exact_product(self, other: Self, lanes: Lanes) -> (Self, Self);
+            /// `gelu` of a run where that is faster on this machine than element by element.
+            fn gelu_of_run() -> Option<OfRun<Self>> {
+                None
+            }
             $(fn $name(self, $($y: Self,)? lanes: Lanes) -> Self;)*
         }
         impl Real for f32 {
             const SIN_LIMIT: f32 = single::trig::LIMIT;
+            #[cfg(target_arch = "x86_64")]
+            fn gelu_of_run() -> Option<OfRun<f32>> {
+                (isa() == Isa::Avx512).then_some(lookup::gelu)
+            }
             #[inline(always)]
             fn exact_product(self, other: f32, lanes: Lanes) -> (f32, f32) {
                 single::exact_product(lanes, self, other)

@@ -239,6 +239,25 @@ fn gelu_is_within_four_ulps() {
 }
 
 #[test]
+fn gelu_by_lookup_is_within_four_ulps() {
+    let Some(f) = <f32 as Real>::gelu_of_run() else { return };
+    let all = sweep(STEP);
+    let mut found = vec![0.0; all.len()];
+    // Runs of every length up to 39, and a long one.
+    let ends: Vec<usize> = (0..40).map(|n| n * (n + 1) / 2).chain([all.len()]).collect();
+    for ends in ends.windows(2) {
+        let to = &mut found[ends[0]..ends[1]];
+        // SAFETY: as many elements are on both sides, and the function is one for this machine.
+        unsafe { f(all[ends[0]..ends[1]].as_ptr(), to.as_mut_ptr(), to.len()) };
+    }
+    for (&x, y) in all.iter().zip(found) {
+        let (wide, half) = (f64::from(x), 0.5 * f64::from(x));
+        let true_value = half * libm::erfc(-wide * std::f64::consts::FRAC_1_SQRT_2);
+        assert!(!off_gelu(y, true_value), "gelu({x:e}) = {y:e}, not {true_value:e}");
+    }
+}
+
+#[test]
 fn gelu_by_tanh_is_within_four_ulps() {
     let curve = |x: f64| x / (1.0 + (-2.0 * GELU_SCALE * (x + GELU_CUBE * x * x * x)).exp());
     check(
