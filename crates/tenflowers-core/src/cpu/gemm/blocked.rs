@@ -157,7 +157,7 @@ impl<T: Float> Blocked<T> {
         } else {
             // What is cut depends on the number of threads, but no sum is cut by it.
             let parts =
-                if pool::num_threads() == 1 { 1 } else { (m * n * k / GRAIN).clamp(2, 4 * pool::num_threads()) };
+                if pool::num_threads() == 1 { 1 } else { (2 * m * n * k / GRAIN).clamp(2, 4 * pool::num_threads()) };
             pool::ranges(panels, panels.div_ceil(parts), &task)?;
         }
         outcome.result()
