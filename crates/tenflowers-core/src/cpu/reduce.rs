@@ -193,12 +193,12 @@ impl<A: Copy + Send + Sync, S, M: Fn(A, A) -> A + Copy + Sync> Fold<A, S, M> {
             for first in (0..n).step_by(ROWS) {
                 let mut found = [self.start; ROWS];
                 let found = &mut found[..ROWS.min(n - first)];
-                let row = |i: usize| p.wrapping_offset(at[0] + (first + i) as isize * step[0]);
+                let p = p.wrapping_offset(at[0] + first as isize * step[0]);
                 if runs {
-                    self.rows(&row, elements.clone(), found);
+                    self.rows(p, step[0], elements.clone(), found);
                 } else {
                     for (i, a) in found.iter_mut().enumerate() {
-                        *a = self.row(row(i), plan, elements.clone());
+                        *a = self.row(p.wrapping_offset(i as isize * step[0]), plan, elements.clone());
                     }
                 }
                 write(number, found);
@@ -207,13 +207,14 @@ impl<A: Copy + Send + Sync, S, M: Fn(A, A) -> A + Copy + Sync> Fold<A, S, M> {
         });
     }
 
-    /// Elements of rows, each in one run.
-    fn rows<T: Element>(&self, row: &dyn Fn(usize) -> *const T, elements: Range<usize>, found: &mut [A])
+    /// Elements of rows, each in one run, `step` apart.
+    fn rows<T: Element>(&self, p: *const T, step: isize, elements: Range<usize>, found: &mut [A])
     where
         S: Fn(A, T) -> A + Copy + Sync,
     {
+        let (p, n) = (p.wrapping_add(elements.start), elements.len());
         // SAFETY: the walks stay within the view.
-        let row = |i: usize| unsafe { std::slice::from_raw_parts(row(i).wrapping_add(elements.start), elements.len()) };
+        let row = |i: usize| unsafe { std::slice::from_raw_parts(p.wrapping_offset(i as isize * step), n) };
         if const { map::wide::<T>() } && elements.len() >= SHORT {
             vectorize(
                 #[inline(always)]
