@@ -39,7 +39,7 @@ def describe() -> dict[str, str]:
         "used by tenflowers": os.environ.get("TF_ISA", "the best of them"),
         "cores": str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()),
         "memory": memory(),
-        "system": f"{platform.system()} {platform.release()}",
+        "system": platform.system(),
     }
 
 
