@@ -7,7 +7,7 @@ use crate::host;
 use crate::layout::{Layout, Shape};
 use crate::ops;
 use crate::storage::{Storage, lock};
-use crate::tensor::{Data, Tensor, ViewOf};
+use crate::tensor::{Tensor, ViewOf};
 use smallvec::{SmallVec, smallvec};
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -90,8 +90,8 @@ const LONG: usize = 1 << 16;
 /// The single door: infer, run, record. Gives the first output.
 pub fn apply(op: &dyn Op, inputs: &[&Tensor]) -> Result<Tensor> {
     match op.infer(inputs)? {
-        Meta::View(layout) => Ok(view(op, inputs[0], layout, inputs[0].dtype())),
-        Meta::Part(layout, dtype) => Ok(view(op, inputs[0], layout, dtype)),
+        Meta::View(layout) => Ok(Tensor::looking(op.view_of(inputs[0]), layout, inputs[0].dtype())),
+        Meta::Part(layout, dtype) => Ok(Tensor::looking(op.view_of(inputs[0]), layout, dtype)),
         Meta::Like(dtype) if !recording(inputs) => run_alone(op, inputs, inputs[0].shape(), dtype),
         Meta::Like(dtype) => Ok(run_new(op, inputs, like(inputs, dtype))?.swap_remove(0)),
         Meta::New(metas) => match &metas[..] {
@@ -115,8 +115,8 @@ fn like(inputs: &[&Tensor], dtype: DType) -> Metas {
 /// As [`apply`], with all outputs.
 pub fn apply_all(op: &dyn Op, inputs: &[&Tensor]) -> Result<Outputs> {
     match op.infer(inputs)? {
-        Meta::View(layout) => Ok(smallvec![view(op, inputs[0], layout, inputs[0].dtype())]),
-        Meta::Part(layout, dtype) => Ok(smallvec![view(op, inputs[0], layout, dtype)]),
+        Meta::View(layout) => Ok(smallvec![Tensor::looking(op.view_of(inputs[0]), layout, inputs[0].dtype())]),
+        Meta::Part(layout, dtype) => Ok(smallvec![Tensor::looking(op.view_of(inputs[0]), layout, dtype)]),
         Meta::Like(dtype) => run_new(op, inputs, like(inputs, dtype)),
         Meta::New(metas) => run_new(op, inputs, metas),
     }
@@ -176,11 +176,6 @@ unsafe fn kernel<'a>(op: &dyn Op, inputs: &[&'a Tensor], outs: &'a [Tensor]) -> 
     let long = |t: &Tensor| t.numel() >= LONG;
     let long = outs.iter().any(long) || inputs.iter().copied().any(long) || op.cost(inputs) >= LONG;
     if long { host::detached(run) } else { run() }
-}
-
-fn view(op: &dyn Op, parent: &Tensor, layout: Layout, dtype: DType) -> Tensor {
-    let data = Data { storage: parent.data().storage.clone(), layout, dtype };
-    Tensor::of(data, Some(op.view_of(parent)))
 }
 
 #[cold]

@@ -111,6 +111,10 @@ impl Tensor {
             Inner { quiet: false, data, view, grad: OnceLock::new(), object: AtomicPtr::new(std::ptr::null_mut()) };
         Tensor { inner: Arc::new(inner), kind: PhantomData }
     }
+    /// The view that `view` says, of the storage of its parent.
+    pub(crate) fn looking(view: Box<ViewOf>, layout: Layout, dtype: DType) -> Tensor {
+        Tensor::of(Data { storage: view.parent.data().storage.clone(), layout, dtype }, Some(view))
+    }
     fn allocate(shape: &[usize], dtype: DType, zeroed: bool) -> Result<Tensor> {
         let bytes = checked_numel(shape)?.checked_mul(dtype.size()).filter(|&b| b <= isize::MAX as usize);
         let bytes = bytes.ok_or_else(|| TensorError::no_memory(usize::MAX))?;

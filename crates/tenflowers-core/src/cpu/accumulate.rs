@@ -5,7 +5,7 @@ use super::simd::Lanes;
 use num_traits::Float;
 
 /// Accumulators side by side, in each of four groups, so that no addition waits for the one before.
-const LANES: usize = 16;
+pub const LANES: usize = 16;
 
 /// Elements that stay in the first cache for a second look.
 pub const BLOCK: usize = 4096;
@@ -97,7 +97,7 @@ pub fn fold<T: Copy, A: Copy>(
 
 /// Accumulators merged until four are left.
 #[inline(always)]
-fn quarter<A: Copy>(a: &[A; LANES], merge: impl Fn(A, A) -> A + Copy) -> [A; 4] {
+pub fn quarter<A: Copy>(a: &[A; LANES], merge: impl Fn(A, A) -> A + Copy) -> [A; 4] {
     let mut eight = [a[0]; 8];
     for i in 0..8 {
         eight[i] = merge(a[i], a[i + 8]);
@@ -164,10 +164,10 @@ pub fn fold_four<T: Copy, A: Copy>(
     [e, f, g, h]
 }
 
-/// Folds rows of `n` elements that lie one after another, four at a time.
+/// Folds rows of `n` elements: short ones four at a time.
 #[inline(always)]
-pub fn fold_rows<T: Copy, A: Copy>(
-    x: &[T],
+pub fn fold_rows<'a, T: Copy + 'a, A: Copy>(
+    row: impl Fn(usize) -> &'a [T],
     n: usize,
     start: A,
     step: impl Fn(A, T) -> A + Copy,
@@ -175,10 +175,10 @@ pub fn fold_rows<T: Copy, A: Copy>(
     found: &mut [A],
 ) {
     let rows = found.len();
-    let row = |r: usize| &x[r.min(rows - 1) * n..][..n];
     let mut r = 0;
     while (LANES / 2..=FOUR).contains(&n) && r < rows {
-        let four = fold_four(row(r), row(r + 1), row(r + 2), row(r + 3), start, step, merge);
+        let at = |i: usize| row((r + i).min(rows - 1));
+        let four = fold_four(at(0), at(1), at(2), at(3), start, step, merge);
         for (found, a) in found[r..].iter_mut().zip(four) {
             *found = a;
         }
@@ -200,8 +200,7 @@ pub fn sum_of<T: Copy, U: Summed>(x: &[T], of: impl Fn(T) -> U + Copy) -> f64 {
             U::zero(),
             #[inline(always)]
             |a, x| a + of(x),
-            #[inline(always)]
-            |a, b| a + b,
+            sum,
         )
         .into();
     }
@@ -236,46 +235,42 @@ impl Moments {
     /// Of any number of elements: read once from memory, a block at a time, and twice from the cache.
     #[inline(always)]
     pub fn of<T: Summed>(lanes: Lanes, x: &[T]) -> Moments {
-        let mut all = Moments::default();
-        for block in x.chunks(BLOCK) {
-            all = all.merged(Moments::around(lanes, block, fold(block, T::zero(), sum, sum).into()));
-        }
-        all
+        Moments::summed::<T, T>(lanes, x)
     }
 
     /// As `of`, with the mean as exact as double precision makes it.
     #[inline(always)]
     pub fn exact<T: Summed>(lanes: Lanes, x: &[T]) -> Moments {
+        Moments::summed::<T, f64>(lanes, x)
+    }
+
+    /// With the sum for the mean in the precision of `A`.
+    #[inline(always)]
+    fn summed<T: Summed + Into<A>, A: Summed>(lanes: Lanes, x: &[T]) -> Moments {
         let mut all = Moments::default();
         for block in x.chunks(BLOCK) {
-            let total = fold(
+            let total: A = fold(
                 block,
-                0.0,
+                A::zero(),
                 #[inline(always)]
                 |a, x: T| a + x.into(),
                 sum,
             );
-            all = all.merged(Moments::around(lanes, block, total));
+            let n = block.len() as f64;
+            let mean = total.into() / n;
+            let near = T::rounded(mean);
+            let squares: f64 = fold(
+                block,
+                T::zero(),
+                #[inline(always)]
+                |a, x| lanes.fma(x - near, x - near, a),
+                sum,
+            )
+            .into();
+            let off = mean - Into::<f64>::into(near);
+            all = all.merged(Moments { count: n, mean, squares: not_below_zero(squares - off * off * n) });
         }
         all
-    }
-
-    /// Of a block of which the sum is known.
-    #[inline(always)]
-    fn around<T: Summed>(lanes: Lanes, block: &[T], total: f64) -> Moments {
-        let n = block.len() as f64;
-        let mean = total / n;
-        let near = T::rounded(mean);
-        let squares: f64 = fold(
-            block,
-            T::zero(),
-            #[inline(always)]
-            |a, x| lanes.fma(x - near, x - near, a),
-            sum,
-        )
-        .into();
-        let off = mean - near.into();
-        Moments { count: n, mean, squares: not_below_zero(squares - off * off * n) }
     }
 
     #[inline(always)]
@@ -352,7 +347,7 @@ mod tests {
                 let mut found = [0.0; 7];
                 vectorize(
                     #[inline(always)]
-                    |_| fold_rows(&x, n, 0.0, |a: f32, x: f32| a + x, |a, b| a + b, &mut found),
+                    |_| fold_rows(|r| &x[r * n..][..n], n, 0.0, |a: f32, x: f32| a + x, |a, b| a + b, &mut found),
                 );
                 for (r, a) in found.into_iter().enumerate() {
                     let exact: f64 = x[r * n..(r + 1) * n].iter().map(|&x| f64::from(x)).sum();

@@ -1,4 +1,5 @@
 //! Steps of optimizers: one pass over a parameter, its gradient and its states.
+use super::accumulate::Summed;
 use super::{View, ViewMut, pool, simd::vectorize};
 use crate::Element;
 use crate::dtype::DType;
@@ -33,76 +34,41 @@ pub struct Adam {
     pub decoupled: bool,
 }
 
-macro_rules! rules {
-    ($t:ty, $sgd:ident, $adam:ident) => {
-        #[inline(always)]
-        fn $sgd(s: &Sgd, g: &[$t], p: &mut [$t], mut m: Option<&mut [$t]>) {
-            let [lr, decay, momentum] = [s.lr as $t, s.weight_decay as $t, s.momentum as $t];
-            let fresh = if s.first { 1.0 } else { (1.0 - s.dampening) as $t };
-            let kept = if s.first { 0.0 } else { momentum };
-            let sign: $t = if s.maximize { -1.0 } else { 1.0 };
-            for i in 0..p.len() {
-                let mut d = sign * g[i] + decay * p[i];
-                if let Some(m) = &mut m {
-                    // A buffer that is new may hold anything.
-                    let old = if s.first { 0.0 } else { kept * m[i] };
-                    m[i] = old + fresh * d;
-                    d = if s.nesterov { d + momentum * m[i] } else { m[i] };
-                }
-                p[i] -= lr * d;
-            }
-        }
-        #[inline(always)]
-        fn $adam(s: &Adam, step: f64, g: &[$t], p: &mut [$t], m: &mut [$t], v: &mut [$t], mut top: Option<&mut [$t]>) {
-            let [b1, b2] = [s.beta1 as $t, s.beta2 as $t];
-            // size * m / (sqrt(v) / root + eps), with one division.
-            let root = (1.0 - s.beta2.powf(step)).sqrt();
-            let (size, eps) = ((s.lr / (1.0 - s.beta1.powf(step)) * root) as $t, (s.eps * root) as $t);
-            let sign: $t = if s.maximize { -1.0 } else { 1.0 };
-            let (shrink, decay) =
-                if s.decoupled { ((1.0 - s.lr * s.weight_decay) as $t, 0.0) } else { (1.0, s.weight_decay as $t) };
-            for i in 0..p.len() {
-                let d = sign * g[i] + decay * p[i];
-                m[i] += (1.0 - b1) * (d - m[i]);
-                v[i] = b2 * v[i] + (1.0 - b2) * d * d;
-                let mut second = v[i];
-                if let Some(top) = &mut top {
-                    top[i] = if top[i] > second { top[i] } else { second };
-                    second = top[i];
-                }
-                p[i] = p[i] * shrink - size * m[i] / (second.sqrt() + eps);
-            }
-        }
-    };
-}
-rules!(f32, sgd_f32, adam_f32);
-rules!(f64, sgd_f64, adam_f64);
-
 impl Sgd {
     /// One step: `outs` are the parameter and, with momentum, its buffer, in one run each, of the gradient's dtype, f32 or f64.
     ///
     /// # Errors
     /// `Interrupted`; the step is then half done.
     pub fn step(&self, g: &View, outs: &mut [&mut ViewMut]) -> Result<()> {
-        match g.dtype {
-            DType::F64 => each(
-                g,
-                outs,
-                #[inline(always)]
-                |g, lists| {
-                    let [p, rest @ ..] = lists else { return };
-                    sgd_f64(self, g, p, rest.first_mut().map(|m| &mut **m));
-                },
-            ),
-            _ => each(
-                g,
-                outs,
-                #[inline(always)]
-                |g, lists| {
-                    let [p, rest @ ..] = lists else { return };
-                    sgd_f32(self, g, p, rest.first_mut().map(|m| &mut **m));
-                },
-            ),
+        if g.dtype == DType::F64 { self.all::<f64>(g, outs) } else { self.all::<f32>(g, outs) }
+    }
+
+    fn all<T: Element + Summed>(&self, g: &View, outs: &mut [&mut ViewMut]) -> Result<()> {
+        each::<T>(
+            g,
+            outs,
+            #[inline(always)]
+            |g, lists| {
+                let [p, rest @ ..] = lists else { return };
+                self.part(g, p, rest.first_mut().map(|m| &mut **m));
+            },
+        )
+    }
+
+    #[inline(always)]
+    fn part<T: Summed>(&self, g: &[T], p: &mut [T], mut m: Option<&mut [T]>) {
+        let [lr, decay, momentum] = [self.lr, self.weight_decay, self.momentum].map(T::rounded);
+        let fresh = T::rounded(if self.first { 1.0 } else { 1.0 - self.dampening });
+        let sign = if self.maximize { -T::one() } else { T::one() };
+        for i in 0..p.len() {
+            let mut d = sign * g[i] + decay * p[i];
+            if let Some(m) = &mut m {
+                // A buffer that is new may hold anything.
+                let old = if self.first { T::zero() } else { momentum * m[i] };
+                m[i] = old + fresh * d;
+                d = if self.nesterov { d + momentum * m[i] } else { m[i] };
+            }
+            p[i] = p[i] - lr * d;
         }
     }
 }
@@ -114,25 +80,42 @@ impl Adam {
     /// # Errors
     /// As [`Sgd::step`].
     pub fn step(&self, at: f64, g: &View, outs: &mut [&mut ViewMut]) -> Result<()> {
-        match g.dtype {
-            DType::F64 => each(
-                g,
-                outs,
-                #[inline(always)]
-                |g, lists| {
-                    let [p, m, v, rest @ ..] = lists else { return };
-                    adam_f64(self, at, g, p, m, v, rest.first_mut().map(|t| &mut **t));
-                },
-            ),
-            _ => each(
-                g,
-                outs,
-                #[inline(always)]
-                |g, lists| {
-                    let [p, m, v, rest @ ..] = lists else { return };
-                    adam_f32(self, at, g, p, m, v, rest.first_mut().map(|t| &mut **t));
-                },
-            ),
+        if g.dtype == DType::F64 { self.all::<f64>(at, g, outs) } else { self.all::<f32>(at, g, outs) }
+    }
+
+    fn all<T: Element + Summed>(&self, at: f64, g: &View, outs: &mut [&mut ViewMut]) -> Result<()> {
+        each::<T>(
+            g,
+            outs,
+            #[inline(always)]
+            |g, lists| {
+                let [p, m, v, rest @ ..] = lists else { return };
+                self.part(at, g, p, m, v, rest.first_mut().map(|t| &mut **t));
+            },
+        )
+    }
+
+    #[inline(always)]
+    fn part<T: Summed>(&self, at: f64, g: &[T], p: &mut [T], m: &mut [T], v: &mut [T], mut top: Option<&mut [T]>) {
+        let [b1, b2] = [self.beta1, self.beta2].map(T::rounded);
+        // size * m / (sqrt(v) / root + eps), with one division.
+        let root = (1.0 - self.beta2.powf(at)).sqrt();
+        let size = T::rounded(self.lr / (1.0 - self.beta1.powf(at)) * root);
+        let eps = T::rounded(self.eps * root);
+        let sign = if self.maximize { -T::one() } else { T::one() };
+        let (shrink, decay) =
+            if self.decoupled { (1.0 - self.lr * self.weight_decay, 0.0) } else { (1.0, self.weight_decay) };
+        let (shrink, decay) = (T::rounded(shrink), T::rounded(decay));
+        for i in 0..p.len() {
+            let d = sign * g[i] + decay * p[i];
+            m[i] = m[i] + (T::one() - b1) * (d - m[i]);
+            v[i] = b2 * v[i] + (T::one() - b2) * d * d;
+            let mut second = v[i];
+            if let Some(top) = &mut top {
+                top[i] = if top[i] > second { top[i] } else { second };
+                second = top[i];
+            }
+            p[i] = p[i] * shrink - size * m[i] / (second.sqrt() + eps);
         }
     }
 }

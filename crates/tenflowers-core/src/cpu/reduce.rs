@@ -218,23 +218,7 @@ impl<A: Copy + Send + Sync, S, M: Fn(A, A) -> A + Copy + Sync> Fold<A, S, M> {
         if const { map::wide::<T>() } && elements.len() >= SHORT {
             vectorize(
                 #[inline(always)]
-                |_| {
-                    if elements.len() > FOUR {
-                        for (i, a) in found.iter_mut().enumerate() {
-                            *a = accumulate::fold(row(i), self.start, self.step, self.merge);
-                        }
-                        return;
-                    }
-                    let last = found.len() - 1;
-                    for (k, found) in found.chunks_mut(4).enumerate() {
-                        let at = |i: usize| row(last.min(4 * k + i));
-                        let (a, b, c, d) = (at(0), at(1), at(2), at(3));
-                        let four = accumulate::fold_four(a, b, c, d, self.start, self.step, self.merge);
-                        for (found, a) in found.iter_mut().zip(four) {
-                            *found = a;
-                        }
-                    }
-                },
+                |_| accumulate::fold_rows(row, n, self.start, self.step, self.merge, found),
             );
         } else {
             for (i, a) in found.iter_mut().enumerate() {

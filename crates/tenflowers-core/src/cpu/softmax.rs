@@ -154,7 +154,7 @@ impl Softmax {
         let (mut powers, mut found) = ([T::zero(); TOGETHER], [T::zero(); TOGETHER]);
         for (out, x) in out.chunks_mut(rows * n).zip(x.chunks(rows * n)) {
             let (x, found) = (&x[..out.len()], &mut found[..out.len() / n]);
-            fold_rows(x, n, T::neg_infinity(), larger, larger, found);
+            fold_rows(|r| &x[r * n..][..n], n, T::neg_infinity(), larger, larger, found);
             for ((y, x), &top) in out.chunks_exact_mut(n).zip(x.chunks_exact(n)).zip(&*found) {
                 for (y, &x) in y.iter_mut().zip(x) {
                     *y = x - top;
@@ -164,7 +164,7 @@ impl Softmax {
                 for (p, &y) in powers.iter_mut().zip(&*out) {
                     *p = T::power(y, lanes);
                 }
-                fold_rows(&powers[..x.len()], n, T::zero(), sum, sum, found);
+                fold_rows(|r| &powers[r * n..][..n], n, T::zero(), sum, sum, found);
                 for (y, &total) in out.chunks_exact_mut(n).zip(&*found) {
                     let log = T::rounded(total.into().ln());
                     for y in y.iter_mut() {
@@ -175,7 +175,7 @@ impl Softmax {
                 for y in out.iter_mut() {
                     *y = T::power(*y, lanes);
                 }
-                fold_rows(out, n, T::zero(), sum, sum, found);
+                fold_rows(|r| &out[r * n..][..n], n, T::zero(), sum, sum, found);
                 for (y, &total) in out.chunks_exact_mut(n).zip(&*found) {
                     let share = T::rounded(1.0 / total.into());
                     for y in y.iter_mut() {

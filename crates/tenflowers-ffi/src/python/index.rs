@@ -10,9 +10,6 @@ use tenflowers_core::ops::{Index, get, set};
 use tenflowers_core::{DType, Tensor};
 
 fn part(v: &Bound<'_, PyAny>) -> PyResult<Index> {
-    if v.is_exact_instance_of::<PyInt>() {
-        return int(v).map(Index::Int);
-    }
     if v.is_instance_of::<PyBool>() {
         return Ok(Index::Tensor(from_data(v, Some(DType::Bool))?));
     }

@@ -151,9 +151,7 @@ unsafe fn call(
             // SAFETY: a method is called on an object, a function on the argument that was counted.
             let only = unsafe { Borrowed::from_ptr(py, if slf.is_null() { *args } else { slf }) };
             if let Some(t) = tensor_in(&only) {
-                let values = [Some(Value::Tensor(PyTensor::of(t)))];
-                let target = row.shared.in_place.then_some(only);
-                return run(py, schema, &row.tuples[0], &values, target, row.shared.in_place);
+                return run_first(py, row, schema, only, &[Some(Value::Tensor(PyTensor::of(t)))]);
             }
         }
         // Sizes one by one, `x.view(2, 3)`.
@@ -168,8 +166,7 @@ unsafe fn call(
                 && let Some(sizes) = plain_ints((0..nargs).map(at))
             {
                 let values = [Some(Value::Tensor(PyTensor::of(t))), Some(Value::Ints(sizes))];
-                let target = row.shared.in_place.then_some(own);
-                return run(py, schema, &row.tuples[0], &values, target, row.shared.in_place);
+                return run_first(py, row, schema, own, &values);
             }
         }
         // SAFETY: the convention: an object, or nothing.
@@ -196,6 +193,19 @@ unsafe fn call(
             std::ptr::null_mut()
         }
     }
+}
+
+/// Runs the first overload, of which `own` is the tensor.
+#[inline]
+fn run_first(
+    py: Python<'_>,
+    row: &Row,
+    schema: &Schema,
+    own: Borrowed<'_, '_, PyAny>,
+    values: &[Option<Value>],
+) -> PyResult<*mut ffi::PyObject> {
+    let in_place = row.shared.in_place;
+    run(py, schema, &row.tuples[0], values, in_place.then_some(own), in_place)
 }
 
 /// Runs the first overload that takes the arguments.

@@ -107,6 +107,24 @@ pub(super) struct Pass<'a, T> {
 unsafe impl<T: Sync> Sync for Pass<'_, T> {}
 
 impl<T: Float> Pass<'_, T> {
+    /// The weights of each target and source channel of each group, those of the taps in `order`: places down and across.
+    pub(super) fn packed(&self, order: &[(usize, usize)]) -> Result<Scratch<T>> {
+        let mut weights = Scratch::filled(self.groups * self.to * self.from * order.len(), T::ZERO)?;
+        // SAFETY: `filled` has written all of them.
+        let packed = unsafe { weights.slice_mut() };
+        for (number, packed) in packed.chunks_exact_mut(order.len()).enumerate() {
+            let (target, channel) = (number / self.from, number % self.from);
+            let (group, target) = (target / self.to, target % self.to);
+            let kernel = group * self.weight_group + target * self.weight_row + channel * self.weight_channel;
+            for (packed, &(down, across)) in packed.iter_mut().zip(order) {
+                let [down, across] = [self.axes[0].taps[down].kernel, self.axes[1].taps[across].kernel];
+                // SAFETY: a tap of a channel of a target channel.
+                *packed = unsafe { *self.weights.add(kernel + down * self.kernel_width + across) };
+            }
+        }
+        Ok(weights)
+    }
+
     fn run(&self) -> Result<()> {
         // A side of few channels leaves the tile's rows, or what it gathers, without use.
         let (few, many) = (self.from.min(self.to), self.from.max(self.to));

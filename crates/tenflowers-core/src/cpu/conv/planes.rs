@@ -29,22 +29,11 @@ pub(super) fn run<T: Float>(pass: &Pass<T>) -> Result<()> {
         .map(|i| offsets[i])
         .collect();
 
-    // The weights of each target channel, in the order of offsets.
-    let mut weights = Scratch::filled(pass.groups * pass.to * pass.from * taps, T::ZERO)?;
-    // SAFETY: `filled` has written all of them.
-    let packed = unsafe { weights.slice_mut() };
-    for (number, packed) in packed.chunks_exact_mut(taps).enumerate() {
-        let (target, channel) = (number / pass.from, number % pass.from);
-        let (group, target) = (target / pass.to, target % pass.to);
-        let kernel = group * pass.weight_group + target * pass.weight_row + channel * pass.weight_channel;
-        for (packed, tap) in packed.iter_mut().zip(&order) {
-            let (i, j) = (tap / axes[1].taps.len(), tap % axes[1].taps.len());
-            let at = kernel + axes[0].taps[i].kernel * pass.kernel_width + axes[1].taps[j].kernel;
-            // SAFETY: a tap of a channel of a target channel.
-            *packed = unsafe { *pass.weights.add(at) };
-        }
-    }
-    let packed = &*packed;
+    let across = axes[1].taps.len();
+    let order: Vec<_> = order.iter().map(|tap| (tap / across, tap % across)).collect();
+    let mut weights = pass.packed(&order)?;
+    // SAFETY: all of them are written.
+    let packed = &*unsafe { weights.slice_mut() };
     let bands: Vec<_> = stripe.bands().collect();
     let work = 2 * pass.to * pass.from * taps * stripe.rows * axes[1].grid;
     let outcome = Outcome::default();

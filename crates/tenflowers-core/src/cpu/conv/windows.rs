@@ -8,7 +8,6 @@
 use super::Conv2d;
 use super::direct::Pass;
 use super::stripe::Axis;
-use crate::cpu::gemm::Scratch;
 use crate::cpu::gemm::lanes::{self, Float, Lanes, Task};
 use crate::cpu::gemm::matvec::total;
 use crate::cpu::pool::ranges;
@@ -36,23 +35,16 @@ pub(super) fn run<T: Float>(pass: &Pass<T>) -> Result<()> {
     let isa = simd::isa();
     let axes = pass.axes;
     let (taps, height) = (axes[0].taps.len() * axes[1].taps.len(), axes[0].taps.len());
-    // The weights of each target and source channel, column of the kernel by column.
-    let mut weights = Scratch::filled(pass.groups * pass.to * pass.from * taps, T::ZERO)?;
-    // SAFETY: `filled` has written all of them.
-    let packed = unsafe { weights.slice_mut() };
-    for (number, packed) in packed.chunks_exact_mut(taps).enumerate() {
-        let (target, channel) = (number / pass.from, number % pass.from);
-        let (group, target) = (target / pass.to, target % pass.to);
-        let kernel = group * pass.weight_group + target * pass.weight_row + channel * pass.weight_channel;
-        for (j, across) in axes[1].taps.iter().enumerate() {
-            for down in &axes[0].taps {
-                let at = kernel + down.kernel * pass.kernel_width + across.kernel;
-                // SAFETY: a tap of a channel of a target channel.
-                packed[j * height + down.offset] = unsafe { *pass.weights.add(at) };
-            }
+    // Column of the kernel by column, each from the top row that it reads.
+    let mut order = vec![(0, 0); taps];
+    for across in 0..axes[1].taps.len() {
+        for (down, tap) in axes[0].taps.iter().enumerate() {
+            order[across * height + tap.offset] = (down, across);
         }
     }
-    let packed = &*packed;
+    let mut weights = pass.packed(&order)?;
+    // SAFETY: all of them are written.
+    let packed = &*unsafe { weights.slice_mut() };
     let shifts = shifts(&axes[1]);
     let zeros = vec![T::ZERO; axes[1].source];
     let grid = axes[0].grid;

@@ -1,10 +1,8 @@
 //! The way back in two runs over a row: what it sums, and its gradient. Several rows go together where each element has a
 //! parameter of its own, so that the parameters and their sums are loaded once for all of them.
-use super::super::accumulate::Summed;
+use super::super::accumulate::{LANES, Summed, quarter, sum};
 use super::super::simd::Lanes;
 
-/// Accumulators side by side.
-const LANES: usize = 16;
 /// Elements that come together in the precision of the rows.
 const PART: usize = 64 * LANES;
 
@@ -26,14 +24,7 @@ pub(super) struct Parameters<'a, T> {
 
 #[inline(always)]
 fn total<T: Summed>(a: &[T; LANES]) -> f64 {
-    let mut eight = [T::zero(); LANES / 2];
-    for i in 0..8 {
-        eight[i] = a[i] + a[i + 8];
-    }
-    let mut four = [T::zero(); LANES / 4];
-    for i in 0..4 {
-        four[i] = eight[i] + eight[i + 4];
-    }
+    let four = quarter(a, sum);
     ((four[0] + four[2]) + (four[1] + four[3])).into()
 }
 

@@ -6,7 +6,7 @@ use crate::grad::{self, Back, Node};
 use crate::layout::{Layout, Shape};
 use crate::op::{Grads, Keep, Meta, Op, apply};
 use crate::ops::{assign, copy, full_like, reduce::sum_to};
-use crate::tensor::{Data, Tensor, ViewOf};
+use crate::tensor::{Tensor, ViewOf};
 use smallvec::smallvec;
 
 /// An operation that looks at its input's elements in another way.
@@ -15,8 +15,7 @@ pub(super) trait Look: Op + Sized {
     /// What `apply` makes, without a copy of the operation.
     fn of(self, input: &Tensor) -> Result<Tensor> {
         let layout = self.layout(input.layout())?;
-        let data = Data { storage: input.data().storage.clone(), layout, dtype: input.dtype() };
-        Ok(Tensor::of(data, Some(Box::new(ViewOf::new(input, self)))))
+        Ok(Tensor::looking(Box::new(ViewOf::new(input, self)), layout, input.dtype()))
     }
 }
 

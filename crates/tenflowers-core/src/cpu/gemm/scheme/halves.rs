@@ -4,7 +4,7 @@ use super::Scheme;
 use crate::cpu::convert::converter;
 use crate::cpu::gemm::Product;
 use crate::cpu::gemm::lanes::Lanes;
-use crate::cpu::number::to_bf16;
+use crate::cpu::number::{from_bf16, to_bf16};
 use crate::dtype::DType;
 use half::{bf16, f16};
 use std::marker::PhantomData;
@@ -24,7 +24,7 @@ impl Half for bf16 {
     unsafe fn widen(_: bool, from: *const bf16, to: *mut f32, n: usize) {
         for i in 0..n {
             // SAFETY: the caller's word.
-            unsafe { *to.add(i) = f32::from_bits(u32::from((*from.add(i)).to_bits()) << 16) };
+            unsafe { *to.add(i) = from_bf16(*from.add(i)) };
         }
     }
     #[inline(always)]
