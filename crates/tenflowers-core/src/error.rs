@@ -8,8 +8,8 @@ pub type Result<T> = std::result::Result<T, TensorError>;
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TensorError {
-    #[error("{op}: {what}: {left}{}{note}", beside(right))]
-    Shape { op: &'static str, what: String, left: Dims, right: Option<Dims>, note: String },
+    #[error("{op}: {what}: {shapes}")]
+    Shape { op: &'static str, what: String, shapes: Box<Shapes> },
     #[error("{op}: {what}: {left} and {right}")]
     DType { op: &'static str, what: &'static str, left: DType, right: DType },
     #[error("{op}: dimension {axis} is out of range for a tensor of {rank} dimensions (expected {})", range(*rank))]
@@ -35,7 +35,7 @@ pub enum TensorError {
     OutOfMemory { bytes: usize },
     /// What the system says of a file.
     #[error("{path}: {what}")]
-    File { path: String, what: String, kind: std::io::ErrorKind },
+    File { path: Box<str>, what: String, kind: std::io::ErrorKind },
     /// A file that is not what it should be.
     #[error("{path}: {what}")]
     Format { path: String, what: String },
@@ -47,10 +47,6 @@ pub enum TensorError {
     Callback(String),
 }
 
-fn beside(right: &Option<Dims>) -> String {
-    right.as_ref().map_or(String::new(), |right| format!(" x {right}"))
-}
-
 fn range(rank: usize) -> String {
     let rank = rank.max(1) as i64;
     format!("{} to {}", -rank, rank - 1)
@@ -58,16 +54,18 @@ fn range(rank: usize) -> String {
 
 impl TensorError {
     pub fn shape(op: &'static str, what: impl Into<String>, left: &[usize], right: &[usize]) -> Self {
-        TensorError::Shape { op, what: what.into(), left: left.into(), right: Some(right.into()), note: String::new() }
+        let shapes = Shapes { left: left.to_vec(), right: Some(right.to_vec()), note: String::new() };
+        TensorError::Shape { op, what: what.into(), shapes: Box::new(shapes) }
     }
     /// A shape that is wrong by itself.
     pub fn one_shape(op: &'static str, what: impl Into<String>, shape: &[usize]) -> Self {
-        TensorError::Shape { op, what: what.into(), left: shape.into(), right: None, note: String::new() }
+        let shapes = Shapes { left: shape.to_vec(), right: None, note: String::new() };
+        TensorError::Shape { op, what: what.into(), shapes: Box::new(shapes) }
     }
     /// A shape error with what exactly differs, after both shapes.
     pub fn shape_note(op: &'static str, what: &str, left: &[usize], right: &[usize], note: String) -> Self {
-        let note = format!(" ({note})");
-        TensorError::Shape { op, what: what.into(), left: left.into(), right: Some(right.into()), note }
+        let shapes = Shapes { left: left.to_vec(), right: Some(right.to_vec()), note };
+        TensorError::Shape { op, what: what.into(), shapes: Box::new(shapes) }
     }
     pub fn argument(op: &'static str, what: impl Into<String>) -> Self {
         TensorError::Argument { op, what: what.into() }
@@ -89,18 +87,22 @@ impl TensorError {
     }
 }
 
-/// A shape as it is shown in messages: `[2, 3]`.
+/// The shapes of an error. In a box, which keeps results small where nothing is wrong.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Dims(pub Vec<usize>);
-
-impl From<&[usize]> for Dims {
-    fn from(d: &[usize]) -> Self {
-        Dims(d.to_vec())
-    }
+pub struct Shapes {
+    pub left: Vec<usize>,
+    pub right: Option<Vec<usize>>,
+    /// What exactly differs.
+    pub note: String,
 }
 
-impl fmt::Display for Dims {
+impl fmt::Display for Shapes {
+    /// `[2, 3] x [4] (what differs)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.0)
+        write!(f, "{:?}", self.left)?;
+        if let Some(right) = &self.right {
+            write!(f, " x {right:?}")?;
+        }
+        if self.note.is_empty() { Ok(()) } else { write!(f, " ({})", self.note) }
     }
 }

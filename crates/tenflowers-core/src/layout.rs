@@ -9,7 +9,7 @@ pub type Shape = SmallVec<[usize; INLINE]>;
 pub type Strides = SmallVec<[isize; INLINE]>;
 
 /// A shape, and for each dimension the step from one index to the next. Counts elements, not bytes.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 pub struct Layout {
     pub shape: Shape,
     pub strides: Strides,
@@ -21,11 +21,14 @@ pub struct Layout {
 /// # Errors
 /// If the number does not fit a signed integer: no memory could hold them.
 pub fn checked_numel(shape: &[usize]) -> Result<usize> {
-    if shape.contains(&0) {
-        return Ok(0);
+    let (n, over) = shape.iter().fold((1usize, false), |(n, over), &d| {
+        let (n, overflowed) = n.overflowing_mul(d);
+        (n, over | overflowed)
+    });
+    if !over && n <= isize::MAX as usize {
+        return Ok(n);
     }
-    let n = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).filter(|&n| n <= isize::MAX as usize);
-    n.ok_or_else(|| TensorError::no_memory(usize::MAX))
+    if shape.contains(&0) { Ok(0) } else { Err(TensorError::no_memory(usize::MAX)) }
 }
 
 /// As many numbers as there are dimensions. On the stack first: that is one copy, where growing is a check an element.
@@ -46,13 +49,16 @@ fn filled<T: Copy + Default>(rank: usize, fill: impl FnOnce(&mut [T])) -> SmallV
 }
 
 pub fn contiguous_strides(shape: &[usize]) -> Strides {
-    filled(shape.len(), |strides| {
-        let mut step = 1isize;
-        for (s, &n) in strides.iter_mut().zip(shape).rev() {
-            *s = step;
-            step = step.wrapping_mul(n.max(1) as isize);
-        }
-    })
+    filled(shape.len(), |strides| set_contiguous(strides, shape))
+}
+
+#[inline]
+fn set_contiguous(strides: &mut [isize], shape: &[usize]) {
+    let mut step = 1isize;
+    for (s, &n) in strides.iter_mut().zip(shape).rev() {
+        *s = step;
+        step = step.wrapping_mul(n.max(1) as isize);
+    }
 }
 
 impl Clone for Layout {
@@ -66,6 +72,13 @@ impl Clone for Layout {
 impl Layout {
     pub fn contiguous(shape: &[usize]) -> Self {
         Layout { shape: SmallVec::from_slice(shape), strides: contiguous_strides(shape), offset: 0 }
+    }
+    /// Gives a layout without dimensions those of a new tensor.
+    #[inline]
+    pub(crate) fn be_contiguous(&mut self, shape: &[usize]) {
+        self.shape.extend_from_slice(shape);
+        self.strides.resize(shape.len(), 0);
+        set_contiguous(&mut self.strides, shape);
     }
     pub fn rank(&self) -> usize {
         self.shape.len()
@@ -136,15 +149,13 @@ impl Layout {
         to.strides[dim] = to.strides[dim].wrapping_mul(step);
         to
     }
-    pub fn select(&self, dim: usize, index: usize) -> Layout {
-        fn without<T: Copy + Default>(all: &[T], dim: usize) -> SmallVec<[T; INLINE]> {
-            filled(all.len() - 1, |left| {
-                left[..dim].copy_from_slice(&all[..dim]);
-                left[dim..].copy_from_slice(&all[dim + 1..]);
-            })
+    /// Index `index` of dimension `dim`, without it, as a layout that has no dimensions yet.
+    pub fn select_to(&self, dim: usize, index: usize, to: &mut Layout) {
+        to.offset = (self.offset as isize + index as isize * self.strides[dim]) as usize;
+        for d in (0..self.rank()).filter(|&d| d != dim) {
+            to.shape.push(self.shape[d]);
+            to.strides.push(self.strides[d]);
         }
-        let offset = (self.offset as isize + index as isize * self.strides[dim]) as usize;
-        Layout { shape: without(&self.shape, dim), strides: without(&self.strides, dim), offset }
     }
     /// The strides that show the same elements in the same order under another shape, where such strides exist.
     pub fn reshaped(&self, shape: &[usize]) -> Option<Layout> {

@@ -6,7 +6,7 @@ use crate::grad::{self, Back, CopySlices, Edges, History, Node, Saved, Slot};
 use crate::host;
 use crate::layout::{Layout, Shape};
 use crate::ops;
-use crate::storage::{Storage, lock};
+use crate::storage::{Storage, lock, read_both};
 use crate::tensor::{Tensor, ViewOf};
 use smallvec::{SmallVec, smallvec};
 use std::fmt::Debug;
@@ -102,6 +102,7 @@ pub fn apply(op: &dyn Op, inputs: &[&Tensor]) -> Result<Tensor> {
 }
 
 /// What most calls on small tensors are: one output, without lists and history.
+#[inline]
 fn run_alone(op: &dyn Op, inputs: &[&Tensor], shape: &[usize], dtype: DType) -> Result<Tensor> {
     let out = Tensor::empty(shape, dtype)?;
     run_locked(op, inputs, std::slice::from_ref(&out))?;
@@ -123,14 +124,24 @@ pub fn apply_all(op: &dyn Op, inputs: &[&Tensor]) -> Result<Outputs> {
 }
 
 /// Runs a kernel into outputs that nobody else has yet.
+#[inline]
 fn run_locked(op: &dyn Op, inputs: &[&Tensor], outs: &[Tensor]) -> Result<()> {
-    let _locks = match inputs {
-        [a] => lock(&[a.storage()], &[]),
-        [a, b] => lock(&[a.storage(), b.storage()], &[]),
-        _ => lock(&inputs.iter().map(|t| t.storage()).collect::<SmallVec<[&Storage; 4]>>(), &[]),
-    };
     // SAFETY: the locks are held to the end of the kernel.
-    unsafe { kernel(op, inputs, outs) }
+    let run = || unsafe { kernel(op, inputs, outs) };
+    match inputs {
+        [a] => {
+            let _lock = a.storage().read();
+            run()
+        }
+        [a, b] => {
+            let _locks = read_both(a.storage(), b.storage());
+            run()
+        }
+        _ => {
+            let _locks = lock(&inputs.iter().map(|t| t.storage()).collect::<SmallVec<[&Storage; 4]>>(), &[]);
+            run()
+        }
+    }
 }
 
 fn run_new(op: &dyn Op, inputs: &[&Tensor], metas: Metas) -> Result<Outputs> {
@@ -158,12 +169,23 @@ fn recording(inputs: &[&Tensor]) -> bool {
 
 /// # Safety
 /// The storages are locked, or new.
-unsafe fn kernel<'a>(op: &dyn Op, inputs: &[&'a Tensor], outs: &'a [Tensor]) -> Result<()> {
+#[inline]
+unsafe fn kernel(op: &dyn Op, inputs: &[&Tensor], outs: &[Tensor]) -> Result<()> {
+    let long = |t: &Tensor| t.numel() >= LONG;
+    let long = outs.iter().any(long) || inputs.iter().any(|t| long(t)) || op.cost(inputs) >= LONG;
+    // SAFETY: the caller's word.
+    if long { host::detached(|| unsafe { compute(op, inputs, outs) }) } else { unsafe { compute(op, inputs, outs) } }
+}
+
+/// # Safety
+/// As `kernel`.
+#[inline]
+unsafe fn compute<'a>(op: &dyn Op, inputs: &[&'a Tensor], outs: &'a [Tensor]) -> Result<()> {
     // SAFETY: tensors lie within their storages.
     let view = |t: &'a Tensor| unsafe { View::new(t.storage().as_ptr(), t.layout(), t.dtype()) };
     // SAFETY: as above.
     let view_mut = |t: &'a Tensor| unsafe { ViewMut::new(t.storage().as_ptr(), t.layout(), t.dtype()) };
-    let run = || match (inputs, outs) {
+    match (inputs, outs) {
         // What most operations have, without lists of unknown length.
         ([a], [out]) => op.cpu(&[view(a)], &mut [view_mut(out)]),
         ([a, b], [out]) => op.cpu(&[view(a), view(b)], &mut [view_mut(out)]),
@@ -172,10 +194,7 @@ unsafe fn kernel<'a>(op: &dyn Op, inputs: &[&'a Tensor], outs: &'a [Tensor]) -> 
             let mut outs: SmallVec<[_; 3]> = outs.iter().map(view_mut).collect();
             op.cpu(&views, &mut outs)
         }
-    };
-    let long = |t: &Tensor| t.numel() >= LONG;
-    let long = outs.iter().any(long) || inputs.iter().copied().any(long) || op.cost(inputs) >= LONG;
-    if long { host::detached(run) } else { run() }
+    }
 }
 
 #[cold]

@@ -3,11 +3,12 @@ use crate::cpu::alloc::Block;
 use crate::error::Result;
 use crate::host;
 use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
-use smallvec::{SmallVec, smallvec};
+use smallvec::SmallVec;
 use std::any::Any;
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicU32, Ordering};
+use triomphe::Arc;
 
 /// Bytes on the CPU. A kernel runs under the lock; `version` counts the writes in place.
 pub struct Storage {
@@ -41,17 +42,19 @@ unsafe impl Send for Storage {}
 unsafe impl Sync for Storage {}
 
 impl Storage {
-    fn of(memory: Memory) -> Self {
-        Storage { memory, lock: RwLock::new(()), version: AtomicU32::new(0) }
+    #[inline(always)]
+    fn of(memory: Memory) -> Arc<Self> {
+        Arc::new(Storage { memory, lock: RwLock::new(()), version: AtomicU32::new(0) })
     }
     /// Bytes that the kernel they are made for writes before anybody reads them.
-    pub fn uninit(len: usize) -> Result<Self> {
+    #[inline]
+    pub fn uninit(len: usize) -> Result<Arc<Self>> {
         if len <= SMALL {
             return Ok(Storage::of(Memory::Small(Small(UnsafeCell::new([MaybeUninit::uninit(); SMALL])), len)));
         }
         Ok(Storage::of(Memory::Owned(Block::new(len, false)?)))
     }
-    pub fn zeroed(len: usize) -> Result<Self> {
+    pub fn zeroed(len: usize) -> Result<Arc<Self>> {
         if len <= SMALL {
             return Ok(Storage::of(Memory::Small(Small(UnsafeCell::new([MaybeUninit::zeroed(); SMALL])), len)));
         }
@@ -61,7 +64,7 @@ impl Storage {
     ///
     /// # Safety
     /// `ptr` is valid for reads and writes of `len` bytes as long as `owner` lives, and aligned to its elements.
-    pub unsafe fn foreign(ptr: *mut u8, len: usize, owner: Box<dyn Any + Send + Sync>) -> Self {
+    pub unsafe fn foreign(ptr: *mut u8, len: usize, owner: Box<dyn Any + Send + Sync>) -> Arc<Self> {
         Storage::of(Memory::Foreign { ptr, len, _owner: owner })
     }
     /// To be read and written through under the lock. Valid until the storage moves, which one in an `Arc` does not.
@@ -90,7 +93,8 @@ impl Storage {
         self.version.fetch_add(1, Ordering::Release);
     }
     /// Nobody waits with the interpreter's lock in hand.
-    fn read(&self) -> RwLockReadGuard<'_, ()> {
+    #[inline]
+    pub fn read(&self) -> RwLockReadGuard<'_, ()> {
         self.lock.try_read().unwrap_or_else(|| host::detached(|| self.lock.read()))
     }
     fn write(&self) -> RwLockWriteGuard<'_, ()> {
@@ -103,20 +107,22 @@ pub enum Guard<'a> {
     Write { _lock: RwLockWriteGuard<'a, ()> },
 }
 
+/// [`lock`] of two that are read, which may be one, without a list.
+#[inline]
+pub fn read_both<'a>(a: &'a Storage, b: &'a Storage) -> (RwLockReadGuard<'a, ()>, Option<RwLockReadGuard<'a, ()>>) {
+    if std::ptr::eq(a, b) {
+        return (a.read(), None);
+    }
+    let (first, second) = if std::ptr::from_ref(a) < std::ptr::from_ref(b) { (a, b) } else { (b, a) };
+    let first = first.read();
+    (first, Some(second.read()))
+}
+
 pub type Guards<'a> = SmallVec<[Guard<'a>; 3]>;
 
 /// Locks each distinct storage once (a second read lock may wait for ever behind a writer), in address order, so that two
 /// operations cannot wait for each other. What an operation makes is nobody else's yet, and needs no lock.
 pub fn lock<'a>(reads: &[&'a Storage], writes: &[&'a Storage]) -> Guards<'a> {
-    match (reads, writes) {
-        ([a], []) => return smallvec![Guard::Read { _lock: a.read() }],
-        ([a, b], []) if std::ptr::eq(*a, *b) => return smallvec![Guard::Read { _lock: a.read() }],
-        ([a, b], []) => {
-            let (first, second) = if std::ptr::from_ref(*a) < std::ptr::from_ref(*b) { (a, b) } else { (b, a) };
-            return smallvec![Guard::Read { _lock: first.read() }, Guard::Read { _lock: second.read() }];
-        }
-        _ => {}
-    }
     let mut order: SmallVec<[&Storage; 4]> = SmallVec::new();
     for s in reads.iter().chain(writes).copied() {
         let at = order.iter().position(|o| std::ptr::from_ref(*o) >= std::ptr::from_ref(s)).unwrap_or(order.len());

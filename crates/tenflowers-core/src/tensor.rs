@@ -13,7 +13,7 @@ use std::ffi::c_void;
 use std::marker::PhantomData;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicPtr, Ordering};
-use triomphe::Arc;
+use triomphe::{Arc, UniqueArc};
 
 /// An n-dimensional array. `Tensor` knows its dtype at run time; `Tensor<f32>` at compile time too.
 ///
@@ -77,6 +77,14 @@ impl ViewOf {
     }
 }
 
+impl Inner {
+    #[inline(always)]
+    fn new(data: Data, view: Option<Box<ViewOf>>) -> Inner {
+        let object = AtomicPtr::new(std::ptr::null_mut());
+        Inner { quiet: false, data, view, grad: OnceLock::new(), object }
+    }
+}
+
 impl Drop for Inner {
     /// A chain of views is dropped in a loop, not by recursion.
     fn drop(&mut self) {
@@ -107,19 +115,34 @@ impl<K: Kind> std::fmt::Debug for Tensor<K> {
 
 impl Tensor {
     pub fn of(data: Data, view: Option<Box<ViewOf>>) -> Tensor {
-        let inner =
-            Inner { quiet: false, data, view, grad: OnceLock::new(), object: AtomicPtr::new(std::ptr::null_mut()) };
-        Tensor { inner: Arc::new(inner), kind: PhantomData }
+        Tensor { inner: Arc::new(Inner::new(data, view)), kind: PhantomData }
     }
     /// The view that `view` says, of the storage of its parent.
     pub(crate) fn looking(view: Box<ViewOf>, layout: Layout, dtype: DType) -> Tensor {
         Tensor::of(Data { storage: view.parent.data().storage.clone(), layout, dtype }, Some(view))
     }
+    /// The view that `op` makes, of which `fill` makes the layout out of one without dimensions, where it stays.
+    #[inline]
+    pub(crate) fn view_by<O: Op>(
+        &self,
+        op: O,
+        fill: impl FnOnce(&O, &Layout, &mut Layout) -> Result<()>,
+    ) -> Result<Tensor> {
+        let view = Box::new(ViewOf::new(self, op));
+        let data = Data { storage: self.data().storage.clone(), layout: Layout::default(), dtype: self.dtype() };
+        let mut inner = UniqueArc::new(Inner::new(data, None));
+        fill(&view.op, self.layout(), &mut inner.data.layout)?;
+        inner.view = Some(view);
+        Ok(Tensor { inner: inner.shareable(), kind: PhantomData })
+    }
     fn allocate(shape: &[usize], dtype: DType, zeroed: bool) -> Result<Tensor> {
         let bytes = checked_numel(shape)?.checked_mul(dtype.size()).filter(|&b| b <= isize::MAX as usize);
         let bytes = bytes.ok_or_else(|| TensorError::no_memory(usize::MAX))?;
         let storage = if zeroed { Storage::zeroed(bytes)? } else { Storage::uninit(bytes)? };
-        Ok(Tensor::of(Data { storage: Arc::new(storage), layout: Layout::contiguous(shape), dtype }, None))
+        let mut inner = UniqueArc::new(Inner::new(Data { storage, layout: Layout::default(), dtype }, None));
+        // Made where it stays: to move together what was written number by number is slow.
+        inner.data.layout.be_contiguous(shape);
+        Ok(Tensor { inner: inner.shareable(), kind: PhantomData })
     }
     /// Memory for elements that somebody writes before anybody reads them.
     pub(crate) fn empty(shape: &[usize], dtype: DType) -> Result<Tensor> {
@@ -147,7 +170,7 @@ impl Tensor {
             return Err(TensorError::argument("foreign", "the layout reaches beyond the memory"));
         }
         // SAFETY: the caller's.
-        let storage = Arc::new(unsafe { Storage::foreign(ptr, len, owner) });
+        let storage = unsafe { Storage::foreign(ptr, len, owner) };
         Ok(Tensor::of(Data { storage, layout, dtype }, None))
     }
     /// One number, as a tensor of no dimensions.
@@ -165,8 +188,8 @@ impl Tensor {
     }
     /// The same elements without history; writes through it, or its views, are not counted.
     pub fn quiet(&self) -> Tensor {
-        let (grad, object) = (OnceLock::new(), AtomicPtr::new(std::ptr::null_mut()));
-        let inner = Inner { data: self.data().clone(), quiet: true, view: None, grad, object };
+        let mut inner = Inner::new(self.data().clone(), None);
+        inner.quiet = true;
         Tensor { inner: Arc::new(inner), kind: PhantomData }
     }
     /// Counts a write in place.
@@ -178,11 +201,10 @@ impl Tensor {
     /// This tensor, as the derivative and front ends know it, with the elements of `other`: what `x.data = other` does.
     /// Handles that were cloned before keep the elements that they have.
     pub fn with_data(&self, other: &Tensor) -> Tensor {
-        let grad = OnceLock::new();
+        let mut inner = Inner::new(other.data().clone(), None);
         // Made on demand here, so that both share it.
-        let _ = grad.set(self.shared_grad_meta().clone());
-        let object = AtomicPtr::new(self.object());
-        let inner = Inner { data: other.data().clone(), quiet: false, view: None, grad, object };
+        inner.grad = OnceLock::from(self.shared_grad_meta().clone());
+        inner.object = AtomicPtr::new(self.object());
         Tensor { inner: Arc::new(inner), kind: PhantomData }
     }
     /// A result in the dtype of the target of `out=`, without history.

@@ -3,6 +3,7 @@
 //! All is inlined into the code that `vectorize` compiles, as the functions of `math` are.
 use super::simd::Lanes;
 use num_traits::Float;
+use std::ops::Range;
 
 /// Accumulators side by side, in each of four groups, so that no addition waits for the one before.
 pub const LANES: usize = 16;
@@ -85,14 +86,19 @@ pub fn fold<T: Copy, A: Copy>(
     for i in 0..LANES {
         a[i] = merge(merge(a[i], b[i]), merge(c[i], d[i]));
     }
-    let a = std::hint::black_box(a);
-    let four = |i: usize| merge(merge(a[i], a[i + 8]), merge(a[i + 4], a[i + 12]));
-    let all = merge(merge(four(0), four(2)), merge(four(1), four(3)));
-    let mut last = start;
-    for &x in rest {
-        last = step(last, x);
+    let mut four = quarter(&std::hint::black_box(a), merge);
+    let (fours, rest) = rest.as_chunks::<4>();
+    for x in fours {
+        for i in 0..4 {
+            four[i] = step(four[i], x[i]);
+        }
     }
-    merge(all, last)
+    let four = std::hint::black_box(four);
+    let mut all = merge(merge(four[0], four[2]), merge(four[1], four[3]));
+    for &x in rest {
+        all = step(all, x);
+    }
+    all
 }
 
 /// Accumulators merged until four are left.
@@ -188,6 +194,73 @@ pub fn fold_rows<'a, T: Copy + 'a, A: Copy>(
         found[r] = fold(row(r), start, step, merge);
         r += 1;
     }
+}
+
+/// Folds `m` rows, column by column, and merges that into what there is: chains of [`CHAIN`] rows at most.
+#[inline(always)]
+#[allow(clippy::needless_range_loop, reason = "as `fold_four`")]
+pub fn fold_columns<'a, T: Copy + 'a, A: Copy>(
+    found: &mut [A],
+    row: impl Fn(usize) -> &'a [T],
+    m: usize,
+    start: A,
+    step: impl Fn(A, T) -> A + Copy,
+    merge: impl Fn(A, A) -> A + Copy,
+) {
+    for first in (0..m).step_by(CHAIN) {
+        let rows = first..m.min(first + CHAIN);
+        let (main, rest) = found.as_chunks_mut::<{ 4 * LANES }>();
+        for (k, found) in main.iter_mut().enumerate() {
+            // As in `fold`.
+            let (mut a, mut b, mut c, mut d) = ([start; LANES], [start; LANES], [start; LANES], [start; LANES]);
+            for j in rows.clone() {
+                let x = &row(j).as_chunks::<{ 4 * LANES }>().0[k];
+                for i in 0..LANES {
+                    a[i] = step(a[i], x[i]);
+                    b[i] = step(b[i], x[LANES + i]);
+                    c[i] = step(c[i], x[2 * LANES + i]);
+                    d[i] = step(d[i], x[3 * LANES + i]);
+                }
+            }
+            for i in 0..LANES {
+                found[i] = merge(found[i], a[i]);
+                found[LANES + i] = merge(found[LANES + i], b[i]);
+                found[2 * LANES + i] = merge(found[2 * LANES + i], c[i]);
+                found[3 * LANES + i] = merge(found[3 * LANES + i], d[i]);
+            }
+        }
+        let row = |j| row(j).as_chunks::<{ 4 * LANES }>().1;
+        let rest = fold_chunks::<T, A, LANES>(rest, row, rows.clone(), start, step, merge);
+        let row = |j| row(j).as_chunks::<LANES>().1;
+        let rest = fold_chunks::<T, A, 4>(rest, row, rows.clone(), start, step, merge);
+        fold_chunks::<T, A, 1>(rest, |j| row(j).as_chunks::<4>().1, rows, start, step, merge);
+    }
+}
+
+/// As `fold_columns`, for columns in chunks of `W`; gives those that are left.
+#[inline(always)]
+fn fold_chunks<'a, 'b, T: Copy + 'a, A: Copy, const W: usize>(
+    found: &'b mut [A],
+    row: impl Fn(usize) -> &'a [T],
+    rows: Range<usize>,
+    start: A,
+    step: impl Fn(A, T) -> A + Copy,
+    merge: impl Fn(A, A) -> A + Copy,
+) -> &'b mut [A] {
+    let (main, rest) = found.as_chunks_mut::<W>();
+    for (k, found) in main.iter_mut().enumerate() {
+        let mut a = [start; W];
+        for j in rows.clone() {
+            let x = &row(j).as_chunks::<W>().0[k];
+            for i in 0..W {
+                a[i] = step(a[i], x[i]);
+            }
+        }
+        for i in 0..W {
+            found[i] = merge(found[i], a[i]);
+        }
+    }
+    rest
 }
 
 /// The sum of what `of` makes of each element.

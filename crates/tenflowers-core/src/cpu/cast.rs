@@ -25,7 +25,7 @@ pub fn cast(from: &View, out: &mut ViewMut) -> Result<()> {
         }
         return pool::ranges(n, GRAIN, &part);
     }
-    let block = |ins: &[Run], to: Rows| {
+    let block = |ins: &[Run], to: &Rows| {
         for (row, start) in to.starts().enumerate() {
             // SAFETY: the driver hands over runs of as many elements, converted.
             unsafe { std::ptr::copy_nonoverlapping(ins[0].nth(row).at, start, to.len * size) };

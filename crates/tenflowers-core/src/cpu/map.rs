@@ -4,7 +4,7 @@
 //! used where it lies, one value for a whole run stays a value, and others (strided, f16, the output that is also an
 //! input) go by a buffer.
 use super::math::OfRun;
-use super::simd::{Lanes, vectorize};
+use super::simd::{Lanes, vectorize, vectorize_reads};
 use super::{View, ViewMut};
 use crate::dtype::{C64, DType, Element};
 use crate::error::Result;
@@ -54,7 +54,7 @@ unsafe fn each<T: Copy, U, const N: usize, const FIXED: usize, const SAME: usize
 
 /// Which operands are one value, and which are the output.
 #[inline(always)]
-fn kinds(ins: &[Run], to: Rows) -> (usize, usize) {
+fn kinds(ins: &[Run], to: &Rows) -> (usize, usize) {
     ins.iter().rev().fold((0, 0), |(fixed, same), run| {
         let is_same = !run.fixed && std::ptr::eq(run.at, to.at);
         (fixed << 1 | usize::from(run.fixed), same << 1 | usize::from(is_same))
@@ -72,7 +72,7 @@ const fn has_loop(n: usize, (fixed, same): (usize, usize)) -> bool {
 /// # Safety
 /// The driver's word for its blocks, with elements of these types, and there is a loop for them.
 #[inline(always)]
-unsafe fn run<T: Copy, U, const N: usize>(lanes: Lanes, ins: &[Run], to: Rows, f: impl Fn(Lanes, [T; N]) -> U + Copy) {
+unsafe fn run<T: Copy, U, const N: usize>(lanes: Lanes, ins: &[Run], to: &Rows, f: impl Fn(Lanes, [T; N]) -> U + Copy) {
     let kinds = kinds(ins, to);
     for (row, start) in to.starts().enumerate() {
         let mut here = [std::ptr::null::<T>(); N];
@@ -95,7 +95,8 @@ unsafe fn run<T: Copy, U, const N: usize>(lanes: Lanes, ins: &[Run], to: Rows, f
 }
 
 /// Runs `block` on pieces of operands that are neither one value nor the output: copies, where they were.
-fn apart(size: usize, ins: &[Run], to: Rows, to_size: usize, block: &dyn Fn(&[Run], Rows)) {
+#[inline(never)]
+fn apart(size: usize, ins: &[Run], to: &Rows, to_size: usize, block: &dyn Fn(&[Run], &Rows)) {
     let mut buffers = [const { MaybeUninit::<Buffer>::uninit() }; INPUTS];
     for (row, start) in to.starts().enumerate() {
         for done in (0..to.len).step_by(BLOCK) {
@@ -112,7 +113,7 @@ fn apart(size: usize, ins: &[Run], to: Rows, to_size: usize, block: &dyn Fn(&[Ru
                     piece.at = buffer;
                 }
             }
-            block(&pieces[..ins.len()], Rows::one(start, n));
+            block(&pieces[..ins.len()], &Rows::one(start, n));
         }
     }
 }
@@ -128,11 +129,14 @@ pub fn map<T: Element, U: Element, const N: usize>(
     f: impl Fn(Lanes, [T; N]) -> U + Sync + Copy,
 ) -> Result<()> {
     let views = inputs.map(|v| *v);
-    let plain = |ins: &[Run], to: Rows| {
+    let plain = |ins: &[Run], to: &Rows| {
         // SAFETY: the driver hands over runs of n elements of these types, and there is a loop for them.
         unsafe {
             if const { wide::<T>() } {
-                vectorize(
+                // Operations of several operands mostly do little but read and write.
+                let places = if N > 1 && to.count > 1 { to.at.addr() | to.next.unsigned_abs() } else { 0 };
+                vectorize_reads(
+                    places,
                     #[inline(always)]
                     |lanes| run(lanes, ins, to, f),
                 );
@@ -141,7 +145,7 @@ pub fn map<T: Element, U: Element, const N: usize>(
             }
         }
     };
-    let block = |ins: &[Run], to: Rows| match to.len {
+    let block = |ins: &[Run], to: &Rows| match to.len {
         0 => {}
         _ if has_loop(N, kinds(ins, to)) => plain(ins, to),
         _ => apart(size_of::<T>(), ins, to, size_of::<U>(), &plain),
@@ -155,7 +159,7 @@ pub fn map<T: Element, U: Element, const N: usize>(
 /// # Safety
 /// The function is right for this machine.
 pub unsafe fn map_runs<T: Element>(input: &View, out: &mut ViewMut, f: OfRun<T>) -> Result<()> {
-    let block = |ins: &[Run], to: Rows| {
+    let block = |ins: &[Run], to: &Rows| {
         for (row, start) in to.starts().enumerate() {
             // SAFETY: the driver hands over runs of as many elements of this type, and the caller's word.
             unsafe { f(ins[0].nth(row).at.cast(), start.cast(), to.len) };
@@ -185,7 +189,7 @@ pub fn map_near<T: Element, U: Element, const N: usize>(
                 }
                 // SAFETY: the driver hands over runs of as many elements, and there is a loop for them.
                 unsafe {
-                    match kinds(ins, Rows::one(start.cast(), n)).0 {
+                    match kinds(ins, &Rows::one(start.cast(), n)).0 {
                         0 => each_near::<T, U, N, 0>(lanes, here, start, n, near, f),
                         1 if N == 2 => each_near::<T, U, N, 1>(lanes, here, start, n, near, f),
                         _ if N == 2 => each_near::<T, U, N, 2>(lanes, here, start, n, near, f),
@@ -206,19 +210,19 @@ pub fn map_near<T: Element, U: Element, const N: usize>(
             }
         }
     };
-    let plain = |ins: &[Run], to: Rows| {
+    let plain = |ins: &[Run], to: &Rows| {
         for (row, start) in to.starts().enumerate() {
             for done in (0..to.len).step_by(BLOCK) {
                 let mut here = [Run::NONE; N];
                 for (here, run) in here.iter_mut().zip(ins) {
                     let skipped = if run.fixed { 0 } else { done * size_of::<T>() };
-                    *here = Run { at: run.nth(row).at.wrapping_add(skipped), ..*run };
+                    *here = Run { at: run.nth(row).at.wrapping_add(skipped), fixed: run.fixed, next: 0 };
                 }
                 piece(&here, start.cast::<U>().wrapping_add(done), BLOCK.min(to.len - done));
             }
         }
     };
-    let block = |ins: &[Run], to: Rows| match kinds(ins, to) {
+    let block = |ins: &[Run], to: &Rows| match kinds(ins, to) {
         // The output is not an input: that one is needed after it is written.
         kinds @ (_, 0) if has_loop(N, kinds) => plain(ins, to),
         _ => apart(size_of::<T>(), ins, to, size_of::<U>(), &plain),
@@ -263,7 +267,7 @@ unsafe fn each_near<T: Copy, U, const N: usize, const FIXED: usize>(
 
 /// `condition ? a : b`, by element size alone.
 pub fn select(condition: &View, a: &View, b: &View, out: &mut ViewMut) -> Result<()> {
-    fn pick<T: Copy>(ins: &[Run], to: Rows) {
+    fn pick<T: Copy>(ins: &[Run], to: &Rows) {
         vectorize(
             #[inline(always)]
             |_| {

@@ -7,7 +7,11 @@ pub use moments::{column_moments, moments};
 
 use super::accumulate::{self, CHAIN, FOUR, LONG};
 use super::walk::Walk;
-use super::{View, map, pool, pool::Parts, simd::vectorize};
+use super::{
+    View, map, pool,
+    pool::Parts,
+    simd::{vectorize, vectorize_reads},
+};
 use crate::dtype::Element;
 use crate::error::Result;
 use crate::layout::{Shape, Strides};
@@ -175,7 +179,7 @@ impl<A: Copy + Send + Sync, S, M: Fn(A, A) -> A + Copy + Sync> Fold<A, S, M> {
         let mut number = outputs.start;
         if plan.columns() {
             let mut sums = [self.start; COLUMNS];
-            let mut below = vec![self.start; levels(elements.len()) as usize * COLUMNS];
+            let mut below = vec![self.start; levels(elements.len()).saturating_sub(1) as usize * COLUMNS];
             plan.kept.run(outputs, &mut |at, _, n| {
                 for first in (0..n).step_by(COLUMNS) {
                     let base = p.wrapping_offset(at[0] + first as isize);
@@ -216,7 +220,8 @@ impl<A: Copy + Send + Sync, S, M: Fn(A, A) -> A + Copy + Sync> Fold<A, S, M> {
         // SAFETY: the walks stay within the view.
         let row = |i: usize| unsafe { std::slice::from_raw_parts(p.wrapping_offset(i as isize * step), n) };
         if const { map::wide::<T>() } && elements.len() >= SHORT {
-            vectorize(
+            vectorize_reads(
+                p.addr() | step.unsigned_abs() * size_of::<T>(),
                 #[inline(always)]
                 |_| accumulate::fold_rows(row, n, self.start, self.step, self.merge, found),
             );
@@ -227,12 +232,12 @@ impl<A: Copy + Send + Sync, S, M: Fn(A, A) -> A + Copy + Sync> Fold<A, S, M> {
         }
     }
 
-    /// Elements of columns side by side; `below` has room for the sums of each level of [`levels`].
+    /// Elements of columns side by side; `below` has room for the sums of each level of [`levels`] but the last.
     fn column<T: Element>(&self, base: *const T, plan: &Plan, elements: Range<usize>, sums: &mut [A], below: &mut [A])
     where
         S: Fn(A, T) -> A + Copy + Sync,
     {
-        if elements.len() > CHAIN {
+        if elements.len() > CHAIN * CHAIN {
             let part = CHAIN.pow(levels(elements.len()));
             let (found, below) = below.split_at_mut(sums.len());
             for start in elements.clone().step_by(part) {
@@ -255,38 +260,18 @@ impl<A: Copy + Send + Sync, S, M: Fn(A, A) -> A + Copy + Sync> Fold<A, S, M> {
         sums.fill(self.start);
         let width = sums.len();
         plan.reduced.run(elements, &mut |at, apart, m| {
-            macro_rules! add {
-                () => {{
-                    let (step, sums) = (self.step, &mut sums[..width]);
-                    let row = |j: usize| {
-                        let start = base.wrapping_offset(at[0] + j as isize * apart[0]);
-                        // SAFETY: the walks stay within the view, and the outputs lie side by side.
-                        unsafe { std::slice::from_raw_parts(start, width) }
-                    };
-                    let eights = m / 8 * 8;
-                    for j in (0..eights).step_by(8) {
-                        let (a, b, c, d) = (row(j), row(j + 1), row(j + 2), row(j + 3));
-                        let (e, f, g, h) = (row(j + 4), row(j + 5), row(j + 6), row(j + 7));
-                        for i in 0..width {
-                            let four = step(step(step(step(sums[i], a[i]), b[i]), c[i]), d[i]);
-                            sums[i] = step(step(step(step(four, e[i]), f[i]), g[i]), h[i]);
-                        }
-                    }
-                    for j in eights..m {
-                        let a = row(j);
-                        for i in 0..width {
-                            sums[i] = step(sums[i], a[i]);
-                        }
-                    }
-                }};
-            }
+            let row = |j: usize| {
+                let start = base.wrapping_offset(at[0] + j as isize * apart[0]);
+                // SAFETY: the walks stay within the view, and the outputs lie side by side.
+                unsafe { std::slice::from_raw_parts(start, width) }
+            };
             if const { map::wide::<T>() } {
                 vectorize(
                     #[inline(always)]
-                    |_| add!(),
+                    |_| accumulate::fold_columns(sums, row, m, self.start, self.step, self.merge),
                 );
             } else {
-                add!();
+                accumulate::fold_columns(sums, row, m, self.start, self.step, self.merge);
             }
         });
     }

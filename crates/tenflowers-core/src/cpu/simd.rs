@@ -131,6 +131,21 @@ pub fn vectorize<R>(f: impl FnOnce(Lanes) -> R) -> R {
     }
 }
 
+/// Bytes that the processor gets from memory together.
+pub const LINE: usize = 64;
+
+/// As [`vectorize`], for loops that do little but read: with 256 bits a vector at most where `places`, the bits of addresses
+/// and steps in bytes, say that most of the wider vectors would lie in two lines of the cache.
+#[inline]
+pub fn vectorize_reads<R>(places: usize, f: impl FnOnce(Lanes) -> R) -> R {
+    match isa() {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: a machine with AVX-512 has AVX2.
+        Isa::Avx512 if !places.is_multiple_of(LINE) => unsafe { with_avx2(f) },
+        _ => vectorize(f),
+    }
+}
+
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512cd,avx2,fma,f16c,bmi1,bmi2,lzcnt,popcnt")]
 fn with_avx512<R>(f: impl FnOnce(Lanes) -> R) -> R {

@@ -11,7 +11,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 fn system(path: &Path, e: std::io::Error) -> TensorError {
-    TensorError::File { path: path.display().to_string(), what: e.to_string(), kind: e.kind() }
+    TensorError::File { path: path.display().to_string().into(), what: e.to_string(), kind: e.kind() }
 }
 
 fn damaged(path: &Path, what: impl ToString) -> TensorError {

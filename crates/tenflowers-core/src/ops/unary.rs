@@ -63,14 +63,14 @@ impl Op for Unary {
     }
     fn cpu(&self, inputs: &[View], outs: &mut [ViewMut]) -> Result<()> {
         let dtype = inputs[0].dtype;
-        (self.0.cpu)(dtype, &inputs[0], &mut outs[0]).unwrap_or_else(|| {
-            Err(match dtype {
-                DType::Bool => {
-                    TensorError::argument(self.0.name, "bool tensors are not taken; use logical_not, or convert first")
-                }
-                _ => TensorError::dtype(self.0.name, dtype),
-            })
-        })
+        match (self.0.cpu)(dtype, &inputs[0], &mut outs[0]) {
+            Some(done) => done,
+            None if dtype == DType::Bool => {
+                let what = "bool tensors are not taken; use logical_not, or convert first";
+                Err(TensorError::argument(self.0.name, what))
+            }
+            None => Err(TensorError::dtype(self.0.name, dtype)),
+        }
     }
     fn keep(&self, _: &[bool]) -> Keep {
         self.0.keep.iter().map(|name| slot(name)).collect()

@@ -77,13 +77,15 @@ fn small_int(v: &Bound<'_, PyAny>) -> Option<i64> {
     (overflow == 0).then_some(i)
 }
 
-/// Several integers of Python's own type that fit 64 bits; `None` as soon as one is anything else.
-pub fn plain_ints<'a, 'py: 'a>(all: impl Iterator<Item = Borrowed<'a, 'py, PyAny>>) -> Option<Ints> {
-    let mut found = Ints::new();
+/// Adds integers of Python's own type that fit 64 bits; false as soon as one is anything else.
+pub fn plain_ints<'a, 'py: 'a>(all: impl Iterator<Item = Borrowed<'a, 'py, PyAny>>, found: &mut Ints) -> bool {
     for v in all {
-        found.push(if v.is_exact_instance_of::<PyInt>() { small_int(&v)? } else { return None });
+        match v.is_exact_instance_of::<PyInt>().then(|| small_int(&v)).flatten() {
+            Some(i) => found.push(i),
+            None => return false,
+        }
     }
-    Some(found)
+    true
 }
 
 /// An integer: Python's, NumPy's, or an integer tensor's one element; never a float or a bool.

@@ -6,6 +6,7 @@ use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString, PyTuple};
+use smallvec::SmallVec;
 use std::ffi::{CString, c_int};
 use std::sync::OnceLock;
 use tenflowers_core::schema::{Param, ParamKind, Place, Returns, Schema, Value};
@@ -151,7 +152,8 @@ unsafe fn call(
             // SAFETY: a method is called on an object, a function on the argument that was counted.
             let only = unsafe { Borrowed::from_ptr(py, if slf.is_null() { *args } else { slf }) };
             if let Some(t) = tensor_in(&only) {
-                return run_first(py, row, schema, only, &[Some(Value::Tensor(PyTensor::of(t)))]);
+                let values = [Some(Value::Tensor(PyTensor::of(t)))];
+                return run_first(py, row, schema, only, &values);
             }
         }
         // Sizes one by one, `x.view(2, 3)`.
@@ -162,11 +164,13 @@ unsafe fn call(
         {
             // SAFETY: a method is called on an object, with as many arguments as are counted.
             let (own, at) = unsafe { (Borrowed::from_ptr(py, slf), |i| Borrowed::<PyAny>::from_ptr(py, *args.add(i))) };
-            if let Some(t) = tensor_in(&own)
-                && let Some(sizes) = plain_ints((0..nargs).map(at))
-            {
-                let values = [Some(Value::Tensor(PyTensor::of(t))), Some(Value::Ints(sizes))];
-                return run_first(py, row, schema, own, &values);
+            if let Some(t) = tensor_in(&own) {
+                let mut values = [Some(Value::Tensor(PyTensor::of(t))), Some(Value::Ints(SmallVec::new()))];
+                if let Some(Value::Ints(sizes)) = &mut values[1]
+                    && plain_ints((0..nargs).map(at), sizes)
+                {
+                    return run_first(py, row, schema, own, &values);
+                }
             }
         }
         // SAFETY: the convention: an object, or nothing.
@@ -244,7 +248,12 @@ fn run(
         schema.run(values, Some(&own)).or_raise()?;
         return Ok(target.to_owned().into_ptr());
     }
-    Ok(match schema.run(values, None).or_raise()? {
+    let result = schema.run(values, None);
+    // Looked at where it lies, and not moved.
+    if let Ok(Value::Tensor(t)) = result {
+        return wrap(py, t).map(Bound::into_ptr);
+    }
+    Ok(match result.or_raise()? {
         Value::Tensor(t) => wrap(py, t)?.into_ptr(),
         Value::Tensors(ts) => {
             let items = PyTuple::new(py, ts.into_iter().map(|t| wrap(py, t)).collect::<PyResult<Vec<_>>>()?)?;

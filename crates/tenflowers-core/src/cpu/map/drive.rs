@@ -37,7 +37,6 @@ impl Run {
 }
 
 /// The runs of the output that a block writes.
-#[derive(Clone, Copy)]
 pub struct Rows {
     pub at: *mut u8,
     /// Elements of a run.
@@ -50,8 +49,8 @@ pub struct Rows {
 impl Rows {
     /// Where the runs start.
     #[inline(always)]
-    pub fn starts(self) -> impl Iterator<Item = *mut u8> {
-        (0..self.count as isize).map(move |row| self.at.wrapping_offset(row * self.next))
+    pub fn starts(&self) -> impl Iterator<Item = *mut u8> {
+        (0..self.count as isize).map(|row| self.at.wrapping_offset(row * self.next))
     }
     pub(super) fn one(at: *mut u8, len: usize) -> Rows {
         Rows { at, len, count: 1, next: 0 }
@@ -61,7 +60,7 @@ impl Rows {
 /// The code of an operation: reads runs of each input and writes those of the output, which may be an input.
 #[derive(Clone, Copy)]
 pub struct Block<'a> {
-    pub run: &'a (dyn Fn(&[Run], Rows) + Sync),
+    pub run: &'a (dyn Fn(&[Run], &Rows) + Sync),
     /// Whether it takes operands of one value; otherwise they are spread over a run.
     pub fixed: bool,
 }
@@ -89,9 +88,14 @@ pub unsafe fn drive(inputs: &[View], compute: &[DType], out: &mut ViewMut, into:
                 to.at = v.start().wrapping_add(range.start * v.dtype.size());
             }
             let to = (start as *mut u8).wrapping_add(range.start * out_dtype.size());
-            (block.run)(&ins[..inputs.len()], Rows::one(to, range.len()));
+            (block.run)(&ins[..inputs.len()], &Rows::one(to, range.len()));
         };
-        return ranges(out.layout.numel(), &task);
+        let n = out.layout.numel();
+        if n <= GRAIN {
+            task(0..n);
+            return Ok(());
+        }
+        return pool::ranges(n, GRAIN, &task);
     }
     let wide: SmallVec<[_; INPUTS]> = inputs.iter().map(|v| v.layout.broadcast_to(shape)).collect();
     let mut strides: SmallVec<[&[isize]; INPUTS + 1]> = SmallVec::new();
@@ -202,7 +206,7 @@ impl<'a, 'b> Planes<'a, 'b> {
             }
             let (at, next) = row(0, &self.pass.to);
             let to = Rows { at, len: self.columns, count: self.panel.min(self.rows - first), next };
-            (self.pass.block.run)(&runs[..self.pass.ins.len()], to);
+            (self.pass.block.run)(&runs[..self.pass.ins.len()], &to);
         });
     }
 }
@@ -213,6 +217,8 @@ pub(super) type Buffers = [MaybeUninit<Buffer>; INPUTS + 2];
 impl Pass<'_> {
     /// # Safety
     /// As `drive`.
+    // By itself: room for the buffers costs time even where they are not used.
+    #[inline(never)]
     unsafe fn run(&self, walk: &Walk, range: Range<usize>) {
         let mut buffers: Buffers = [const { MaybeUninit::uninit() }; INPUTS + 2];
         walk.run(range, &mut |at, step, n| {
@@ -252,7 +258,7 @@ impl Pass<'_> {
             }
         }
         if all {
-            (self.block.run)(&runs[..ins.len()], Rows::one(to.0, n));
+            (self.block.run)(&runs[..ins.len()], &Rows::one(to.0, n));
             return;
         }
         for done in (0..n).step_by(BLOCK) {
@@ -288,11 +294,11 @@ impl Pass<'_> {
             }
             let to_here = to.0.wrapping_offset(done as isize * to.1 * self.to.size as isize);
             if direct_out {
-                (self.block.run)(&runs[..ins.len()], Rows::one(to_here, m));
+                (self.block.run)(&runs[..ins.len()], &Rows::one(to_here, m));
                 continue;
             }
             let buffer = places[INPUTS];
-            (self.block.run)(&runs[..ins.len()], Rows::one(buffer, m));
+            (self.block.run)(&runs[..ins.len()], &Rows::one(buffer, m));
             // SAFETY: the block wrote `m` elements, and as many are in the output.
             unsafe {
                 match (to.1, self.to.same) {

@@ -6,23 +6,23 @@ use crate::grad::{self, Back, Node};
 use crate::layout::{Layout, Shape};
 use crate::op::{Grads, Keep, Meta, Op, apply};
 use crate::ops::{assign, copy, full_like, reduce::sum_to};
-use crate::tensor::{Tensor, ViewOf};
+use crate::tensor::Tensor;
 use smallvec::smallvec;
 
 /// An operation that looks at its input's elements in another way.
 pub(super) trait Look: Op + Sized {
-    fn layout(&self, from: &Layout) -> Result<Layout>;
+    /// How, as a layout that has no dimensions yet.
+    fn layout(&self, from: &Layout, to: &mut Layout) -> Result<()>;
     /// What `apply` makes, without a copy of the operation.
     fn of(self, input: &Tensor) -> Result<Tensor> {
-        let layout = self.layout(input.layout())?;
-        Ok(Tensor::looking(Box::new(ViewOf::new(input, self)), layout, input.dtype()))
+        input.view_by(self, Self::layout)
     }
 }
 
 /// One row a view: how it looks at its input's elements, and its derivative.
 macro_rules! views {
     ($($(#[doc = $doc:literal])+ $op:ident($($field:ident: $t:ty),*) $name:literal:
-        |$s:ident, $layout:ident| $infer:expr; |$s2:ident, $back:ident| $vjp:expr;)*
+        |$s:ident, $layout:ident, $to:ident| $infer:expr; |$s2:ident, $back:ident| $vjp:expr;)*
     ) => {$(
         $(#[doc = $doc])+
         #[derive(Debug, Clone)]
@@ -32,7 +32,9 @@ macro_rules! views {
                 $name
             }
             fn infer(&self, inputs: &[&Tensor]) -> Result<Meta> {
-                self.layout(inputs[0].layout()).map(Meta::View)
+                let mut to = Layout::default();
+                self.layout(inputs[0].layout(), &mut to)?;
+                Ok(Meta::View(to))
             }
             fn cpu(&self, _: &[View], _: &mut [ViewMut]) -> Result<()> {
                 Err(TensorError::unsupported($name, "a kernel: it is a view"))
@@ -47,9 +49,10 @@ macro_rules! views {
         }
         impl Look for $op {
             #[inline]
-            fn layout(&self, $layout: &Layout) -> Result<Layout> {
+            fn layout(&self, $layout: &Layout, $to: &mut Layout) -> Result<()> {
                 let $s = self;
-                Ok($infer)
+                $infer;
+                Ok(())
             }
         }
     )*};
@@ -57,16 +60,15 @@ macro_rules! views {
 
 views! {
     /// Two dimensions swapped.
-    Transpose(a: usize, b: usize) "transpose": |s, layout| {
-        let mut to = layout.clone();
+    Transpose(a: usize, b: usize) "transpose": |s, layout, to| {
+        *to = layout.clone();
         to.swap(s.a, s.b);
-        to
     }; |s, back| apply(s, &[back.grad()?])?;
 
     /// The dimensions in another order.
-    Permute(dims: Shape) "permute": |s, layout| {
+    Permute(dims: Shape) "permute": |s, layout, to| {
         let (shape, strides) = s.dims.iter().map(|&d| (layout.shape[d], layout.strides[d])).unzip();
-        Layout { shape, strides, offset: layout.offset }
+        *to = Layout { shape, strides, offset: layout.offset };
     }; |s, back| {
         let mut inverse = s.dims.clone();
         s.dims.iter().enumerate().for_each(|(i, &d)| inverse[d] = i);
@@ -74,27 +76,33 @@ views! {
     };
 
     /// Dimensions widened by repeating what is there.
-    Expand(to: Shape) "expand": |s, layout| layout.broadcast_to(&s.to);
+    Expand(to: Shape) "expand": |s, layout, to| *to = layout.broadcast_to(&s.to);
         |_s, back| sum_to(back.grad()?, back.shape(0))?;
 
     /// The same elements in the same order under another shape.
-    Reshape(to: Shape) "view": |s, layout| {
-        let what = "the strides of the tensor do not allow a view of that shape; use reshape";
-        layout.reshaped(&s.to).ok_or_else(|| TensorError::shape("view", what, &layout.shape, &s.to))?
+    Reshape(to: Shape) "view": |s, layout, to| {
+        if layout.is_contiguous() {
+            to.offset = layout.offset;
+            to.be_contiguous(&s.to);
+        } else {
+            let what = "the strides of the tensor do not allow a view of that shape; use reshape";
+            let reshaped = layout.reshaped(&s.to);
+            *to = reshaped.ok_or_else(|| TensorError::shape("view", what, &layout.shape, &s.to))?;
+        }
     }; |_s, back| reshape_to(back.grad()?, back.shape(0))?;
 
     /// Some indices of a dimension, `step` apart.
     Narrow(dim: usize, start: usize, length: usize, step: isize) "slice":
-        |s, layout| layout.narrow(s.dim, s.start, s.length, s.step);
+        |s, layout, to| *to = layout.narrow(s.dim, s.start, s.length, s.step);
         |s, back| embed(s, back)?;
 
     /// One index of a dimension, which is dropped.
-    Select(dim: usize, index: usize) "select": |s, layout| layout.select(s.dim, s.index);
+    Select(dim: usize, index: usize) "select": |s, layout, to| layout.select_to(s.dim, s.index, to);
         |s, back| embed(s, back)?;
 
     /// The diagonal of two dimensions, as the last one.
-    Diagonal(a: usize, b: usize, row: usize, column: usize, length: usize) "diagonal": |s, layout| {
-        let mut to = layout.clone();
+    Diagonal(a: usize, b: usize, row: usize, column: usize, length: usize) "diagonal": |s, layout, to| {
+        *to = layout.clone();
         if s.length > 0 {
             let start = s.row as isize * layout.strides[s.a] + s.column as isize * layout.strides[s.b];
             to.offset = (layout.offset as isize + start) as usize;
@@ -105,11 +113,10 @@ views! {
         }
         to.shape.push(s.length);
         to.strides.push(layout.strides[s.a] + layout.strides[s.b]);
-        to
     }; |s, back| embed(s, back)?;
 
     /// Any look at the elements of the storage that `from` is a look at.
-    AsStrided(to: Layout, from: Layout) "as_strided": |s, _layout| s.to.clone();
+    AsStrided(to: Layout, from: Layout) "as_strided": |s, _layout, to| *to = s.to.clone();
         |s, back| as_strided_vjp(s, back.grad()?)?;
 }
 
