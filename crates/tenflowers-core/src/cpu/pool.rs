@@ -1,7 +1,11 @@
 //! The thread pool: fork-join over an atomic cursor, in which the caller takes part.
 //!
 //! Work is cut into chunks by its shape only, never by the number of threads, so results do not depend on that number.
-//! A dynamic cursor degrades gracefully when another process takes a core; a static split with a barrier does not.
+//! A dynamic cursor degrades gracefully when another process takes a core; a static split with a barrier does not. What
+//! is left then is a worker that loses its core in the middle of a chunk, for which all others wait: so workers let others
+//! run between chunks, before the system makes them, and leave the core of the caller to the caller.
+
+mod place;
 
 use crate::error::{Result, TensorError};
 use crate::host;
@@ -17,6 +21,9 @@ use std::time::{Duration, Instant};
 
 /// How long an idle worker, or a caller whose last chunks run elsewhere, looks for news before it sleeps.
 const SPIN: Duration = Duration::from_micros(100);
+
+/// How long a worker goes on before it lets others have its core: less than systems let a thread run while another waits.
+const TURN: Duration = Duration::from_millis(2);
 
 /// Threads that one job may use, the caller included; 0 until somebody asks.
 static THREADS: AtomicUsize = AtomicUsize::new(0);
@@ -122,14 +129,16 @@ pub fn requested() -> std::result::Result<Option<usize>, String> {
     }
 }
 
-/// What the environment asks for, or else what affinity and the cgroup's quota allow. Read once: the latter reads
-/// files.
+/// What the environment asks for, or else a thread a core.
 fn default_threads() -> usize {
     static DEFAULT: OnceLock<usize> = OnceLock::new();
-    *DEFAULT.get_or_init(|| {
-        let machine = || thread::available_parallelism().map_or(1, |n| n.get());
-        requested().ok().flatten().unwrap_or_else(machine)
-    })
+    *DEFAULT.get_or_init(|| requested().ok().flatten().unwrap_or_else(cores))
+}
+
+/// What affinity and the cgroup's quota allow. Read once: it takes reading files.
+fn cores() -> usize {
+    static CORES: OnceLock<usize> = OnceLock::new();
+    *CORES.get_or_init(|| thread::available_parallelism().map_or(1, |n| n.get()))
 }
 
 /// Marks the thread as inside a chunk until dropped, by a panic too.
@@ -169,6 +178,8 @@ struct Job {
     left: AtomicUsize,
     panic: Mutex<Option<Box<dyn Any + Send>>>,
     caller: Thread,
+    /// The processor that the caller ran on.
+    processor: Option<usize>,
 }
 
 // SAFETY: `work` points to a `Sync` closure, called only while the caller waits for the chunk; the rest is `Send +
@@ -271,6 +282,7 @@ impl Pool {
             left: AtomicUsize::new(chunks),
             panic: Mutex::new(None),
             caller: thread::current(),
+            processor: place::processor(),
         });
         self.publish(&job);
         let mut interrupted = false;
@@ -336,6 +348,7 @@ impl Pool {
     fn serve(&self) {
         INSIDE.set(true);
         let mut may_sleep = false;
+        let mut turn = Instant::now();
         let mut state = lock(&self.state);
         loop {
             if state.workers >= num_threads() {
@@ -344,13 +357,22 @@ impl Pool {
             }
             if let Some(job) = state.jobs.iter().find(|j| j.is_open()).cloned() {
                 drop(state);
-                while job.step() {}
+                if job.processor.is_some() && job.processor == place::processor() {
+                    place::leave_processor();
+                }
+                while job.step() {
+                    if turn.elapsed() > TURN {
+                        thread::yield_now();
+                        turn = Instant::now();
+                    }
+                }
                 may_sleep = false;
                 state = lock(&self.state);
             } else if may_sleep {
                 state.sleeping += 1;
                 state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
                 state.sleeping -= 1;
+                turn = Instant::now();
                 may_sleep = false;
             } else {
                 let seen = self.news.load(Ordering::Acquire);
@@ -364,7 +386,8 @@ impl Pool {
     }
 }
 
-/// Waits for `ready` without sleeping, for [`SPIN`] at most; gives the core away now and then, as others may need it.
+/// Waits for `ready` without sleeping, for [`SPIN`] at most. Where threads are more than cores it gives the core away now and
+/// then; otherwise that would be to another process, for as long as the system lets it run.
 fn spin(ready: impl Fn() -> bool) -> bool {
     let mut start = None;
     loop {
@@ -377,7 +400,9 @@ fn spin(ready: impl Fn() -> bool) -> bool {
         if start.get_or_insert_with(Instant::now).elapsed() > SPIN {
             return ready();
         }
-        thread::yield_now();
+        if num_threads() > cores() {
+            thread::yield_now();
+        }
     }
 }
 
