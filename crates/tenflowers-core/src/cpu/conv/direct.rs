@@ -140,7 +140,11 @@ impl<T: Float> Pass<'_, T> {
         let (mr, nr) = unsafe { lanes::run::<T, _>(isa, Geometry) };
         let taps = self.axes[0].taps.len() * self.axes[1].taps.len();
         let channels = channels_at_once(self.from, taps, TERMS);
-        let stripe = Stripe::fit(self.axes, channels, STRIPE_BYTES / size_of::<T>());
+        // Few images are cut into stripes for the threads: that repeats less than to share out their target channels.
+        let apart = (4 * pool::num_threads()).div_ceil(self.batch * self.groups);
+        let least = (4 * TILES * nr).div_ceil(self.axes[1].grid).max(4 * self.axes[0].reach());
+        let most = self.axes[0].grid.div_ceil(apart).max(least);
+        let stripe = Stripe::fit(self.axes, channels, STRIPE_BYTES / size_of::<T>(), most);
         let offsets = stripe.offsets(channels);
         let weights = self.pack(isa, mr)?;
         let packed = weights.ptr() as usize;

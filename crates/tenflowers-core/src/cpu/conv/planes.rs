@@ -20,7 +20,7 @@ pub(super) fn run<T: Float>(pass: &Pass<T>) -> Result<()> {
     let isa = simd::isa();
     let axes = pass.axes;
     let taps = axes[0].taps.len() * axes[1].taps.len();
-    let stripe = Stripe::fit(axes, pass.from, STRIPE_BYTES / size_of::<T>());
+    let stripe = Stripe::fit(axes, pass.from, STRIPE_BYTES / size_of::<T>(), usize::MAX);
     let offsets = stripe.offsets(pass.from);
     let mut order: Vec<_> = (0..taps).collect();
     order.sort_by_key(|&tap| offsets[tap]);

@@ -95,11 +95,11 @@ pub(super) struct Stripe<'a> {
 }
 
 impl<'a> Stripe<'a> {
-    /// The most rows of the grid for which `channels` channels fit into `room` elements; one at least.
-    pub fn fit(axes: &'a [Axis; 2], channels: usize, room: usize) -> Self {
+    /// The rows of the grid, up to `most`, for which `channels` channels fit into `room` elements; one at least.
+    pub fn fit(axes: &'a [Axis; 2], channels: usize, room: usize, most: usize) -> Self {
         let pitch = axes[1].grid + axes[1].reach();
         let line = channels * axes[0].phases.len() * axes[1].phases.len() * pitch;
-        let rows = (room / line).saturating_sub(axes[0].reach()).clamp(1, axes[0].grid);
+        let rows = (room / line).saturating_sub(axes[0].reach()).min(most).clamp(1, axes[0].grid);
         // Stripes of equal height rather than a thin last one.
         let rows = axes[0].grid.div_ceil(axes[0].grid.div_ceil(rows));
         let columns = axes[1].phases.iter().map(|&phase| axes[1].inside(phase, 0, pitch));

@@ -78,7 +78,7 @@ fn products<T: Float>(c: &Conv2d, axes: &[Axis; 2], images: usize, (x, dy): (&[T
     let parts = from.div_ceil(channels);
 
     let room = STRIPE_BYTES / size_of::<T>();
-    let mut stripe = Stripe::fit(axes, channels, room);
+    let mut stripe = Stripe::fit(axes, channels, room, usize::MAX);
     stripe.rows = stripe.rows.min((room / (to * c.output[1])).max(1));
     let offsets = stripe.offsets(channels);
     let columns = c.output[1];
