@@ -65,6 +65,7 @@ LIMITS: dict[str, tuple[Callable[[tf.Tensor], tf.Tensor], Function, float]] = {
     "rsqrt": (tf.rsqrt, lambda x: 1 / np.sqrt(x), 2),
     "sigmoid": (tf.sigmoid, special.expit, 3),
     "silu": (tf.nn.functional.silu, lambda x: np.where(np.isneginf(x), np.nan, x * special.expit(x)), 3),
+    "logsigmoid": (tf.nn.functional.logsigmoid, special.log_expit, 3),
     "gelu": (tf.nn.functional.gelu, gelu, 4),
     "gelu by tanh": (lambda x: tf.nn.functional.gelu(x, approximate="tanh"), gelu_tanh, 4),
 }

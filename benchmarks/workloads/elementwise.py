@@ -71,6 +71,7 @@ workload("relu 1M", FAMILY, unary(lambda p, x: p.m.relu(x)), numpy=unary(lambda 
 workload("sigmoid 1M", FAMILY, unary(lambda p, x: p.m.sigmoid(x)), numpy=unary(lambda p, x: 1 / (1 + np.exp(-x))))
 workload("gelu 1M", FAMILY, unary(lambda p, x: p.F.gelu(x)))
 workload("gelu by tanh 1M", FAMILY, unary(lambda p, x: p.F.gelu(x, approximate="tanh")))
+workload("logsigmoid 1M", FAMILY, unary(lambda p, x: p.F.logsigmoid(x)))
 workload("silu 1M", FAMILY, unary(lambda p, x: p.F.silu(x)))
 workload("exp bfloat16 1M", FAMILY, bfloat16(lambda x, y: x.exp()))
 for dtype in ("float64", "int64", "float16"):

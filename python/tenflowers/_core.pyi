@@ -1692,6 +1692,9 @@ def logical_or(input: _Operand, other: _Operand, *, out: Tensor | None = None) -
 def logical_xor(input: _Operand, other: _Operand, *, out: Tensor | None = None) -> Tensor:
     """Where exactly one of them is not zero, broadcast."""
 
+def logsigmoid(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """`log(sigmoid(x))` for each element, exact where the sigmoid is 0 or 1."""
+
 def logsumexp(
     input: Tensor, dim: _int | Sequence[_int], keepdim: _bool = False, *, out: Tensor | None = None
 ) -> Tensor:

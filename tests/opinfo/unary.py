@@ -242,6 +242,15 @@ OPS = [
         refused=COMPLEX + BOOL,
         beyond=UNSIGNED,
     ),
+    OpInfo(
+        "logsigmoid",
+        _samples(),
+        lambda x: np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x))),
+        FLOAT,
+        ("float64",),
+        places=("nn",),
+        refused=COMPLEX + INT + BOOL,
+    ),
     OpInfo("gelu", _gelu_samples, _gelu, FLOAT, ("float64",), places=("nn",), refused=COMPLEX + INT + BOOL),
     OpInfo(
         "silu", _silu_samples, lambda x: x * _sigmoid(x), FLOATING, ("float64",), places=("nn",), refused=INT + BOOL

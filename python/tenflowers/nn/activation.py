@@ -7,7 +7,7 @@ from ..errors import LayerConfigError
 from . import functional as F
 from .module import Module
 
-__all__ = ["GELU", "LogSoftmax", "ReLU", "SiLU", "Sigmoid", "Softmax", "Tanh"]
+__all__ = ["GELU", "LogSigmoid", "LogSoftmax", "ReLU", "SiLU", "Sigmoid", "Softmax", "Tanh"]
 
 
 class ReLU(Module):
@@ -64,6 +64,17 @@ class GELU(Module):
 
     def extra_repr(self) -> str:
         return f"approximate={self.approximate!r}"
+
+
+class LogSigmoid(Module):
+    """The logarithm of ``1 / (1 + exp(-x))``, exact also where that is nearly 0 or 1.
+
+    >>> nn.LogSigmoid()(tf.tensor([0.0, 2.0]))
+    tensor([-0.6931, -0.1269])
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.logsigmoid(input)
 
 
 class Tanh(Module):

@@ -31,6 +31,7 @@ slopes! {
         let s = lanes.sigmoid(x);
         g * (s * (1.0 + x * (1.0 - s)))
     }, |x| silu_bend(x)?;
+    logsigmoid_backward LOG_SIGMOID of_log_sigmoid lanes |g, x| g * lanes.sigmoid(-x), |x| log_sigmoid_bend(x)?;
     gelu_backward GELU of_gelu lanes |g, x| g * lanes.gelu_slope(x), |x| gelu_bend(x)?;
     gelu_backward GELU_TANH of_gelu_tanh lanes |g, x| {
         // Beyond, the slope is 0 or 1.
@@ -65,6 +66,12 @@ pub fn of_silu(g: &Tensor, x: &Tensor) -> Result<Tensor> {
     }
     let s = x.sigmoid()?;
     g.mul(&conj(&s.neg()?.add(1.0)?.mul(x)?.add(1.0)?.mul(&s)?)?)
+}
+
+/// `-s (1 - s)` for s the sigmoid of x.
+fn log_sigmoid_bend(x: &Tensor) -> Result<Tensor> {
+    let s = x.sigmoid()?;
+    s.sub(1.0)?.mul(&s)
 }
 
 /// `s (1 - s) (2 + x (1 - 2 s))` for s the sigmoid of x.

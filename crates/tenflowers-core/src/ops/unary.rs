@@ -432,6 +432,12 @@ unary_row!(gelu GELU [] Same Same { [float]: lanes |x| lanes.gelu(x) => gelu_of_
 unary_row!(gelu GELU_TANH [] Same Same { [float]: lanes |x| lanes.gelu_tanh(x) }
     |g| [x] slopes::of_gelu_tanh(g, x)?);
 
+unary_row!(logsigmoid LOG_SIGMOID [] Same Same { [float]: lanes |x| {
+        let below = if x > 0.0 { 0.0 } else { x };
+        below - lanes.ln_1p(lanes.exp(-x.abs()))
+    } }
+    |g| [x] slopes::of_log_sigmoid(g, x)?);
+
 fn abs_vjp(g: &Tensor, x: &Tensor) -> Result<Tensor> {
     g.mul(&sgn(x)?)
 }
@@ -462,6 +468,17 @@ pub mod activations {
             /// ```
             pub fn silu(input: &Tensor, inplace: bool = false) -> Tensor {
                 unary(&SILU, input, inplace.then_some(input))
+            }
+            /// `log(sigmoid(x))` for each element, exact where the sigmoid is 0 or 1.
+            ///
+            /// Of a floating point dtype.
+            ///
+            /// ```python
+            /// >>> F.logsigmoid(tf.tensor([-200.0, 0.0, 200.0]))
+            /// tensor([-200.0000,   -0.6931,    0.0000])
+            /// ```
+            pub fn logsigmoid(input: &Tensor) -> Tensor {
+                unary(&LOG_SIGMOID, input, None)
             }
             /// `x * P(X <= x)` for a standard normal X, or with `approximate="tanh"` its approximation by tanh.
             ///

@@ -7,7 +7,6 @@ use crate::ops;
 use crate::ops::{
     full_of, gather, index_by, log_softmax, mean, reshape_to, squeeze_dim, sum, to_dtype, unsqueeze, where_,
 };
-use crate::schema::Operand;
 use crate::tensor::Tensor;
 
 /// How the losses of the elements come together.
@@ -311,12 +310,12 @@ ops! {
                 let what = "the target must have the shape of the input";
                 return Err(TensorError::shape("binary_cross_entropy_with_logits", what, input.shape(), target.shape()));
             }
-            // softplus(-x) = log(1 + exp(-|x|)) + max(-x, 0)
-            let soft = input.abs()?.neg()?.exp()?.log1p()?.add(&crate::ops::clamp(&input.neg()?, Some(Operand::Scalar(Scalar::ZERO)), None)?)?;
+            // (1 - y) x - log(sigmoid(x)), the latter times 1 + (w - 1) y.
+            let logs = crate::ops::logsigmoid(input)?;
             let rest = crate::ops::sub(Scalar::ONE.into(), target.into(), Scalar::ONE)?.mul(input)?;
             let losses = match pos_weight {
-                Some(p) => rest.add(&soft.mul(&p.sub(1.0)?.mul(target)?.add(1.0)?)?)?,
-                None => rest.add(&soft)?,
+                Some(p) => rest.sub(&logs.mul(&p.sub(1.0)?.mul(target)?.add(1.0)?)?)?,
+                None => rest.sub(&logs)?,
             };
             let losses = weight.map_or(Ok(losses.clone()), |w| losses.mul(w))?;
             Reduction::of("binary_cross_entropy_with_logits", reduction, size_average, reduce)?.apply(&losses)
