@@ -221,7 +221,7 @@ impl<A: Copy + Send + Sync, S, M: Fn(A, A) -> A + Copy + Sync> Fold<A, S, M> {
         let row = |i: usize| unsafe { std::slice::from_raw_parts(p.wrapping_offset(i as isize * step), n) };
         if const { map::wide::<T>() } && elements.len() >= SHORT {
             vectorize_reads(
-                p.addr() | step.unsigned_abs() * size_of::<T>(),
+                p.addr() | (step.unsigned_abs() * size_of::<T>()),
                 #[inline(always)]
                 |_| accumulate::fold_rows(row, n, self.start, self.step, self.merge, found),
             );
