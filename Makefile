@@ -9,8 +9,6 @@ ifeq ($(OS),Windows_NT)
 BIN := .venv/Scripts
 endif
 
-BUILD_C := cargo build --release --package tenflowers-ffi --no-default-features --features c
-
 # maturin installs into this environment, whatever else is active; PyO3 reads its interpreter.
 export PIP_QUIET := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -19,18 +17,12 @@ export PYO3_PYTHON := $(CURDIR)/$(BIN)/python
 unexport CONDA_PREFIX PYTHONHOME PYTHONPATH
 
 .NOTPARALLEL:
-.PHONY: demo test compile check bench bench-check docs stubs header clean build test-rust test-python test-isa test-c
+.PHONY: demo test check bench bench-check docs stubs header clean build test-rust test-python test-isa test-c
 
 demo: build
 	$(BIN)/python examples/python/digits.py
 
-test: compile check test-rust test-python test-c
-
-# All that the tests run. Release builds end with one long piece of work on one core, so the others go on beside them.
-compile: .venv/ready
-	cargo test --workspace --features tenflowers-ffi/c --no-run & tests=$$!; \
-	$(BIN)/maturin develop --release && $(BUILD_C); libraries=$$?; \
-	wait $$tests && exit $$libraries
+test: check test-rust test-python test-c
 
 check: build
 	cargo fmt --all --check
@@ -77,9 +69,10 @@ test-python: build
 test-isa: build
 	$(BIN)/python scripts/each_isa.py
 
+# The library as the Rust tests build it: what it answers is tested, not how fast.
 test-c:
-	$(BUILD_C)
-	$(MAKE) -C tests/c
+	cargo build --package tenflowers-ffi --no-default-features --features c
+	$(MAKE) -C tests/c PROFILE=debug
 
 # The environment is made once, and again when the pinned versions change.
 .venv/ready: pyproject.toml
