@@ -71,7 +71,9 @@ impl Clone for Layout {
 
 impl Layout {
     pub fn contiguous(shape: &[usize]) -> Self {
-        Layout { shape: SmallVec::from_slice(shape), strides: contiguous_strides(shape), offset: 0 }
+        let mut to = Layout::default();
+        to.be_contiguous(shape);
+        to
     }
     /// Gives a layout without dimensions those of a new tensor.
     #[inline]
@@ -159,8 +161,15 @@ impl Layout {
     }
     /// The strides that show the same elements in the same order under another shape, where such strides exist.
     pub fn reshaped(&self, shape: &[usize]) -> Option<Layout> {
+        let mut to = Layout::default();
+        self.reshape_to(shape, &mut to).then_some(to)
+    }
+    /// As `reshaped`, as a layout that has no dimensions yet; false where there are no such strides.
+    pub fn reshape_to(&self, shape: &[usize], to: &mut Layout) -> bool {
+        to.offset = self.offset;
         if self.is_contiguous() {
-            return Some(Layout { offset: self.offset, ..Layout::contiguous(shape) });
+            to.be_contiguous(shape);
+            return true;
         }
         // Runs of old dimensions that lie as one are matched with new dimensions of the same size, from the last on.
         let mut strides: Strides = smallvec::smallvec![0; shape.len()];
@@ -179,7 +188,7 @@ impl Layout {
                 covered *= shape[at];
             }
             if covered != run {
-                return None;
+                return false;
             }
             if d > 0 {
                 (run, base) = (1, self.strides[d - 1]);
@@ -189,7 +198,9 @@ impl Layout {
             at -= 1;
             strides[at] = base;
         }
-        Some(Layout { shape: shape.into(), strides, offset: self.offset })
+        to.shape = shape.into();
+        to.strides = strides;
+        true
     }
 }
 

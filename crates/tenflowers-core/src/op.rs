@@ -105,7 +105,8 @@ pub fn apply(op: &dyn Op, inputs: &[&Tensor]) -> Result<Tensor> {
 #[inline]
 fn run_alone(op: &dyn Op, inputs: &[&Tensor], shape: &[usize], dtype: DType) -> Result<Tensor> {
     let out = Tensor::empty(shape, dtype)?;
-    run_locked(op, inputs, std::slice::from_ref(&out))?;
+    // SAFETY: the locks are held to the end of the kernel.
+    locked(inputs, || unsafe { kernel(op, inputs, std::slice::from_ref(&out)) })?;
     Ok(out)
 }
 
@@ -123,23 +124,21 @@ pub fn apply_all(op: &dyn Op, inputs: &[&Tensor]) -> Result<Outputs> {
     }
 }
 
-/// Runs a kernel into outputs that nobody else has yet.
+/// Runs `work` while nobody writes the inputs. What an operation makes is nobody else's yet, and needs no lock.
 #[inline]
-fn run_locked(op: &dyn Op, inputs: &[&Tensor], outs: &[Tensor]) -> Result<()> {
-    // SAFETY: the locks are held to the end of the kernel.
-    let run = || unsafe { kernel(op, inputs, outs) };
+fn locked<R>(inputs: &[&Tensor], work: impl FnOnce() -> R) -> R {
     match inputs {
         [a] => {
             let _lock = a.storage().read();
-            run()
+            work()
         }
         [a, b] => {
             let _locks = read_both(a.storage(), b.storage());
-            run()
+            work()
         }
         _ => {
             let _locks = lock(&inputs.iter().map(|t| t.storage()).collect::<SmallVec<[&Storage; 4]>>(), &[]);
-            run()
+            work()
         }
     }
 }
@@ -150,16 +149,15 @@ fn run_new(op: &dyn Op, inputs: &[&Tensor], metas: Metas) -> Result<Outputs> {
         [(shape, dtype)] => smallvec![Tensor::empty(shape, *dtype)?],
         several => several.iter().map(|(shape, dtype)| Tensor::empty(shape, *dtype)).collect::<Result<_>>()?,
     };
-    let Some(edges) = edges else {
-        run_locked(op, inputs, &outs)?;
-        return Ok(outs);
-    };
-    let reads: SmallVec<[&Storage; 3]> = inputs.iter().map(|t| t.storage()).collect();
-    let _locks = lock(&reads, &[]);
-    // SAFETY: the locks are held to the end of the kernel.
-    unsafe { kernel(op, inputs, &outs)? };
-    // Under the locks: the versions noted are those that the kernel read.
-    record(op, inputs, edges, &outs, metas);
+    locked(inputs, || {
+        // SAFETY: the locks are held to the end of the kernel.
+        unsafe { kernel(op, inputs, &outs)? };
+        if let Some(edges) = edges {
+            // Under the locks: the versions noted are those that the kernel read.
+            record(op, inputs, edges, &outs, metas);
+        }
+        Ok(())
+    })?;
     Ok(outs)
 }
 

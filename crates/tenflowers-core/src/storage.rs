@@ -67,7 +67,7 @@ impl Storage {
     pub unsafe fn foreign(ptr: *mut u8, len: usize, owner: Box<dyn Any + Send + Sync>) -> Arc<Self> {
         Storage::of(Memory::Foreign { ptr, len, _owner: owner })
     }
-    /// To be read and written through under the lock. Valid until the storage moves, which one in an `Arc` does not.
+    /// To be read and written through under the lock. Valid as long as the storage is there.
     pub fn as_ptr(&self) -> *mut u8 {
         match &self.memory {
             Memory::Small(small, _) => small.0.get().cast(),
@@ -121,7 +121,7 @@ pub fn read_both<'a>(a: &'a Storage, b: &'a Storage) -> (RwLockReadGuard<'a, ()>
 pub type Guards<'a> = SmallVec<[Guard<'a>; 3]>;
 
 /// Locks each distinct storage once (a second read lock may wait for ever behind a writer), in address order, so that two
-/// operations cannot wait for each other. What an operation makes is nobody else's yet, and needs no lock.
+/// operations cannot wait for each other.
 pub fn lock<'a>(reads: &[&'a Storage], writes: &[&'a Storage]) -> Guards<'a> {
     let mut order: SmallVec<[&Storage; 4]> = SmallVec::new();
     for s in reads.iter().chain(writes).copied() {

@@ -7,7 +7,7 @@ use crate::grad::{self, GradMeta};
 use crate::layout::{Layout, Shape, checked_numel};
 use crate::op::Op;
 use crate::ops;
-use crate::storage::{Storage, lock};
+use crate::storage::Storage;
 use smallvec::SmallVec;
 use std::ffi::c_void;
 use std::marker::PhantomData;
@@ -244,7 +244,7 @@ impl Tensor {
             let what = format!("a tensor with {} elements cannot be converted to a number", self.numel());
             return Err(TensorError::argument("item", what));
         }
-        let _lock = lock(&[self.storage()], &[]);
+        let _lock = self.storage().read();
         // SAFETY: one element, read under the lock.
         let view = unsafe { View::new(self.storage().as_ptr(), self.layout(), self.dtype()) };
         crate::storage_type!(self.dtype(), T => Ok(view.to_slice::<T>()?[0].scalar()))
@@ -290,7 +290,7 @@ impl<T: Element> Tensor<T> {
 
 impl Tensor {
     fn elements<T: Element>(&self) -> Result<Vec<T>> {
-        let _lock = lock(&[self.storage()], &[]);
+        let _lock = self.storage().read();
         // SAFETY: the lock is held for the copy, and `View` checks the dtype.
         let view = unsafe { View::new(self.storage().as_ptr(), self.layout(), self.dtype()) };
         Ok(view.to_slice::<T>()?.into_owned())

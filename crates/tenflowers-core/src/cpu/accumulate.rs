@@ -40,6 +40,17 @@ impl Summed for f64 {
     }
 }
 
+/// One element to each accumulator.
+#[inline(always)]
+fn step_all<T: Copy, A: Copy>(x: &[T; 4 * LANES], [a, b, c, d]: [&mut [A; LANES]; 4], step: impl Fn(A, T) -> A + Copy) {
+    for i in 0..LANES {
+        a[i] = step(a[i], x[i]);
+        b[i] = step(b[i], x[LANES + i]);
+        c[i] = step(c[i], x[2 * LANES + i]);
+        d[i] = step(d[i], x[3 * LANES + i]);
+    }
+}
+
 /// Everything in `x`, of [`LONG`] elements at most where the order of sums counts, folded into one.
 #[inline(always)]
 pub fn fold<T: Copy, A: Copy>(
@@ -61,12 +72,7 @@ pub fn fold<T: Copy, A: Copy>(
     for block in main.chunks(CHAIN) {
         let (mut e, mut f, mut g, mut h) = ([start; LANES], [start; LANES], [start; LANES], [start; LANES]);
         for four in block {
-            for i in 0..LANES {
-                e[i] = step(e[i], four[i]);
-                f[i] = step(f[i], four[LANES + i]);
-                g[i] = step(g[i], four[2 * LANES + i]);
-                h[i] = step(h[i], four[3 * LANES + i]);
-            }
+            step_all(four, [&mut e, &mut f, &mut g, &mut h], step);
         }
         for i in 0..LANES {
             a[i] = merge(a[i], e[i]);
@@ -215,12 +221,7 @@ pub fn fold_columns<'a, T: Copy + 'a, A: Copy>(
             let (mut a, mut b, mut c, mut d) = ([start; LANES], [start; LANES], [start; LANES], [start; LANES]);
             for j in rows.clone() {
                 let x = &row(j).as_chunks::<{ 4 * LANES }>().0[k];
-                for i in 0..LANES {
-                    a[i] = step(a[i], x[i]);
-                    b[i] = step(b[i], x[LANES + i]);
-                    c[i] = step(c[i], x[2 * LANES + i]);
-                    d[i] = step(d[i], x[3 * LANES + i]);
-                }
+                step_all(x, [&mut a, &mut b, &mut c, &mut d], step);
             }
             for i in 0..LANES {
                 found[i] = merge(found[i], a[i]);

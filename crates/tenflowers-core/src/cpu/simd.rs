@@ -132,7 +132,7 @@ pub fn vectorize<R>(f: impl FnOnce(Lanes) -> R) -> R {
 }
 
 /// Bytes that the processor gets from memory together.
-pub const LINE: usize = 64;
+const LINE: usize = 64;
 
 /// As [`vectorize`], for loops that do little but read: with 256 bits a vector at most where `places`, the bits of addresses
 /// and steps in bytes, say that most of the wider vectors would lie in two lines of the cache.

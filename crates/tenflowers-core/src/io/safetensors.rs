@@ -2,7 +2,6 @@
 use crate::cpu::View;
 use crate::dtype::DType;
 use crate::error::{Result, TensorError};
-use crate::storage::lock;
 use crate::tensor::Tensor;
 use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorView};
 use std::collections::HashMap;
@@ -42,7 +41,7 @@ fn own_dtype(dtype: Dtype) -> Option<DType> {
 }
 
 fn bytes(t: &Tensor) -> Result<Vec<u8>> {
-    let _lock = lock(&[t.storage()], &[]);
+    let _lock = t.storage().read();
     // SAFETY: the lock is held for the copy.
     let view = unsafe { View::new(t.storage().as_ptr(), t.layout(), t.dtype()) };
     crate::storage_type!(t.dtype(), T => {

@@ -248,13 +248,12 @@ fn run(
         schema.run(values, Some(&own)).or_raise()?;
         return Ok(target.to_owned().into_ptr());
     }
-    let result = schema.run(values, None);
-    // Looked at where it lies, and not moved.
-    if let Ok(Value::Tensor(t)) = result {
-        return wrap(py, t).map(Bound::into_ptr);
-    }
-    Ok(match result.or_raise()? {
-        Value::Tensor(t) => wrap(py, t)?.into_ptr(),
+    let value = match schema.run(values, None) {
+        // Taken out where it lies: most results are this.
+        Ok(Value::Tensor(t)) => return wrap(py, t).map(Bound::into_ptr),
+        other => other.or_raise()?,
+    };
+    Ok(match value {
         Value::Tensors(ts) => {
             let items = PyTuple::new(py, ts.into_iter().map(|t| wrap(py, t)).collect::<PyResult<Vec<_>>>()?)?;
             match tuple {

@@ -141,9 +141,9 @@ impl<T: Float> Pass<'_, T> {
         let taps = self.axes[0].taps.len() * self.axes[1].taps.len();
         let channels = channels_at_once(self.from, taps, TERMS);
         // Few images are cut into stripes for the threads: that repeats less than to share out their target channels.
-        let apart = (4 * pool::num_threads()).div_ceil(self.batch * self.groups);
-        let least = (4 * TILES * nr).div_ceil(self.axes[1].grid).max(4 * self.axes[0].reach());
-        let most = self.axes[0].grid.div_ceil(apart).max(least);
+        let tasks = 4 * pool::num_threads();
+        let low = (4 * TILES * nr).div_ceil(self.axes[1].grid).max(4 * self.axes[0].reach());
+        let most = self.axes[0].grid.div_ceil(tasks.div_ceil(self.batch * self.groups)).max(low);
         let stripe = Stripe::fit(self.axes, channels, STRIPE_BYTES / size_of::<T>(), most);
         let offsets = stripe.offsets(channels);
         let weights = self.pack(isa, mr)?;
@@ -163,7 +163,7 @@ impl<T: Float> Pass<'_, T> {
         };
         let together = together.unwrap_or(1);
         let whole = self.batch.div_ceil(together) * self.groups * bands.len();
-        let wanted = (4 * pool::num_threads()).div_ceil(whole).min((together * image).div_ceil(GRAIN));
+        let wanted = tasks.div_ceil(whole).min((together * image).div_ceil(GRAIN));
         let height = self.to.div_ceil(wanted).next_multiple_of(2 * mr).min(self.to);
         let parts = self.to.div_ceil(height);
         let outcome = Outcome::default();

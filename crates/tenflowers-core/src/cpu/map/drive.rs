@@ -90,12 +90,7 @@ pub unsafe fn drive(inputs: &[View], compute: &[DType], out: &mut ViewMut, into:
             let to = (start as *mut u8).wrapping_add(range.start * out_dtype.size());
             (block.run)(&ins[..inputs.len()], &Rows::one(to, range.len()));
         };
-        let n = out.layout.numel();
-        if n <= GRAIN {
-            task(0..n);
-            return Ok(());
-        }
-        return pool::ranges(n, GRAIN, &task);
+        return ranges(out.layout.numel(), task);
     }
     let wide: SmallVec<[_; INPUTS]> = inputs.iter().map(|v| v.layout.broadcast_to(shape)).collect();
     let mut strides: SmallVec<[&[isize]; INPUTS + 1]> = SmallVec::new();
@@ -128,16 +123,17 @@ pub unsafe fn drive(inputs: &[View], compute: &[DType], out: &mut ViewMut, into:
         return pool::parallel(tiles.tasks(), &|i| unsafe { tiles.run(i) });
     }
     // SAFETY: the caller's word.
-    ranges(walk.numel(), &|range| unsafe { pass.run(&walk, range) })
+    ranges(walk.numel(), |range| unsafe { pass.run(&walk, range) })
 }
 
 /// Small work at once, large work by the pool.
-fn ranges(n: usize, task: &(dyn Fn(Range<usize>) + Sync)) -> Result<()> {
+#[inline]
+fn ranges(n: usize, task: impl Fn(Range<usize>) + Sync) -> Result<()> {
     if n <= GRAIN {
         task(0..n);
         return Ok(());
     }
-    pool::ranges(n, GRAIN, task)
+    pool::ranges(n, GRAIN, &task)
 }
 
 /// Where an operand is, and how it gets into the type that is computed in, or out of it.

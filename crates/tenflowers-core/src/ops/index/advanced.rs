@@ -10,7 +10,6 @@ use crate::ops::promote::written;
 use crate::ops::view::{expand_to, permute_to};
 use crate::ops::{assign, full_of, to_dtype};
 use crate::schema::{Indices, Value};
-use crate::storage::lock;
 use crate::tensor::Tensor;
 use crate::{ops, storage_type};
 use smallvec::{SmallVec, smallvec};
@@ -407,7 +406,7 @@ fn indices(values: Vec<i64>, shape: &[usize]) -> Result<Tensor> {
 
 /// The flat indices of the elements that are not zero.
 fn nonzero_positions(x: &Tensor) -> Result<Vec<i64>> {
-    let _lock = lock(&[x.storage()], &[]);
+    let _lock = x.storage().read();
     // SAFETY: the lock is held while the view lives.
     let view = unsafe { View::new(x.storage().as_ptr(), x.layout(), x.dtype()) };
     storage_type!(x.dtype(), T => movement::positions::<T>(&view))

@@ -81,13 +81,9 @@ views! {
 
     /// The same elements in the same order under another shape.
     Reshape(to: Shape) "view": |s, layout, to| {
-        if layout.is_contiguous() {
-            to.offset = layout.offset;
-            to.be_contiguous(&s.to);
-        } else {
+        if !layout.reshape_to(&s.to, to) {
             let what = "the strides of the tensor do not allow a view of that shape; use reshape";
-            let reshaped = layout.reshaped(&s.to);
-            *to = reshaped.ok_or_else(|| TensorError::shape("view", what, &layout.shape, &s.to))?;
+            return Err(TensorError::shape("view", what, &layout.shape, &s.to));
         }
     }; |_s, back| reshape_to(back.grad()?, back.shape(0))?;
 
