@@ -2,6 +2,9 @@
 use super::pool::{self, Parts};
 use super::simd::vectorize;
 use crate::error::Result;
+use std::ops::Range;
+
+mod sums;
 
 /// Elements a task.
 const GRAIN: usize = 1 << 14;
@@ -33,15 +36,12 @@ impl Lines {
         if x.is_empty() {
             return Ok(());
         }
-        let out = Parts::new(out);
         if inner == 1 {
-            return pool::ranges(x.len() / n, (GRAIN / n).max(1), &|range| {
+            return self.rows(x, out, |x, out| {
                 vectorize(
                     #[inline(always)]
                     |_| {
-                        for r in range {
-                            // SAFETY: each row belongs to one task.
-                            let (row, to) = (&x[r * n..(r + 1) * n], unsafe { out.part(r * n..(r + 1) * n) });
+                        for (row, to) in x.chunks(n).zip(out.chunks_mut(n)) {
                             if reversed {
                                 along::<true, _, _, _>(row, to, start, widen, join, narrow);
                             } else {
@@ -52,6 +52,7 @@ impl Lines {
                 );
             });
         }
+        let out = Parts::new(out);
         let across = inner.div_ceil(COLUMNS);
         let grain = (GRAIN / (n * inner.min(COLUMNS))).max(1);
         pool::ranges(x.len() / (n * inner) * across, grain, &|range| {
@@ -74,6 +75,21 @@ impl Lines {
                     },
                 );
             }
+        })
+    }
+
+    /// Gives `work` some whole rows at a time, and where their results go.
+    fn rows<T: Sync, U: Send + Sync>(
+        &self,
+        x: &[T],
+        out: &mut [U],
+        work: impl Fn(&[T], &mut [U]) + Sync,
+    ) -> Result<()> {
+        let (n, out) = (self.n, Parts::new(out));
+        pool::ranges(x.len() / n, (GRAIN / n).max(1), &|rows: Range<usize>| {
+            let all = rows.start * n..rows.end * n;
+            // SAFETY: each row belongs to one task.
+            work(&x[all.clone()], unsafe { out.part(all) });
         })
     }
 }

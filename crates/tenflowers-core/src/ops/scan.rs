@@ -52,9 +52,9 @@ impl Op for Cumsum {
         }
         match x.dtype {
             d if d.is_integral() => sums!(i64, i64, i64, 0, |x| x, |a, b| a.wrapping_add(b), |a| a),
-            DType::F64 => sums!(f64, f64, f64, 0.0, |x| x, |a, b| a + b, |a| a),
+            DType::F64 => read::<f64, _>(x, |x| write::<f64>(out, |out| lines.sums(x, out))),
             DType::C64 | DType::C128 => sums!(C64, C64, C64, C64::default(), |x| x, |a, b| a + b, |a| a),
-            _ => sums!(f32, f64, f32, 0.0, |x| f64::from(x), |a, b| a + b, |a| a as f32),
+            _ => read::<f32, _>(x, |x| write::<f32>(out, |out| lines.sums(x, out))),
         }
     }
     fn keep(&self, _: &[bool]) -> Keep {

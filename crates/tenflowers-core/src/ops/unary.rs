@@ -327,7 +327,7 @@ unary_rows! { math [tf method]
     /// >>> tf.tanh(tf.tensor([0.0, 1.0]))
     /// tensor([0.0000, 0.7616])
     /// ```
-    tanh TANH (Float Same { [float]: lanes |x| lanes.tanh(x), [complex]: |z| z.tanh() } |g| [out] slopes::of_tanh(g, out)?);
+    tanh TANH (Float Same { [float]: lanes |x| lanes.tanh(x) => tanh_of_run, [complex]: |z| z.tanh() } |g| [out] slopes::of_tanh(g, out)?);
     /// `1 / (1 + exp(-input))`.
     ///
     /// Integers are converted to the default dtype.

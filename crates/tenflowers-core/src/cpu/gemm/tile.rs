@@ -242,6 +242,12 @@ impl<T: Float> Strip<T> {
     unsafe fn packed<V: Lanes<Elem = T>, const R: usize, const N: usize>(self) {
         // SAFETY: the caller's word.
         unsafe {
+            // The rows of C are far apart, and not needed before the products are there.
+            for i in 0..R {
+                for v in 0..N {
+                    V::prefetch(self.c.0.wrapping_add(i * self.c.1 + v * V::LANES));
+                }
+            }
             let rows = rows_of(1);
             let a = (self.a.0, rows, Stride(R as isize));
             let acc = tile::<V, R, N, false>(self.k, a, (self.b.0, Stride(self.b.1)), 0);

@@ -1,95 +1,80 @@
 //! Functions by polynomials of low degree, one for each of 32 intervals, whose coefficients are looked up in registers: for
 //! instruction sets that permute the elements of two vectors by those of a third.
 #![cfg(target_arch = "x86_64")]
-use std::arch::x86_64::*;
+mod gelu;
+mod tanh;
 
-/// Intervals a unit.
-const SCALE: f32 = 5.25;
-/// From here on `P(X < -t)` is 0: what it is times `t` is below 3e-8, and infinity times it is not a number.
-const END: f32 = 30.75 / SCALE;
+pub use gelu::gelu;
+use std::arch::x86_64::*;
+pub use tanh::tanh;
+
 /// Adding 1.5 * 2^23 rounds to an integer, which is then in the low bits.
 const ROUND: f32 = 12_582_912.0;
-/// Coefficients of `P(X < -t)` in `t SCALE - k`, for the k'th interval and X of the standard normal distribution: the
-/// interpolation at Chebyshev's nodes.
-#[rustfmt::skip]
-static NORMAL: [[f32; 32]; 7] = [
-    [
-        0.5, 0.424_468, 0.351_619_3, 0.283_854_57, 0.223_058_42, 0.170_451_91, 0.126_548_96, 0.091_211_22,
-        0.063_778_15, 0.043_238_133, 0.028_405_514, 0.018_074_917, 0.011_135_49, 0.006_639_635_7, 0.003_830_380_5, 0.002_137_367,
-        0.001_153_310_6, 0.000_601_653_2, 0.000_303_383_42, 0.000_147_844_62, 6.961_735e-5, 3.167_124_3e-5, 1.391_848_1e-5, 5.908_085e-6,
-        2.422_052_1e-6, 9.588_709e-7, 3.665_545_3e-7, 1.352_956_9e-7, 4.821_303_5e-8, 1.658_635_4e-8, 5.508_288_5e-9, 0.0,
-    ],
-    [
-        -0.075_989_01, -0.074_622_95, -0.070_670_37, -0.064_542_465, -0.056_845_624, -0.048_282_73, -0.039_548_486, -0.031_240_014,
-        -0.023_797_747, -0.017_482_51, -0.012_385_541, -0.008_461_931, -0.005_575_286_7, -0.003_542_487, -0.002_170_664, -0.001_282_685_7,
-        -0.000_730_955_8, -0.000_401_703_23, -0.000_212_893_69, -0.000_108_808_68, -5.362_997_4e-5, -2.549_147_2e-5, -1.168_491_4e-5, -5.165_346e-6,
-        -2.201_996_5e-6, -9.052_678e-7, -3.589_061e-7, -1.372_233_1e-7, -5.059_624e-8, -1.799_085_7e-8, -6.169_198_5e-9, 0.0,
-    ],
-    [
-        0.0, 0.001_353_704_3, 0.002_564_004_2, 0.003_512_515, 0.004_124_852_4, 0.004_379_386, 0.004_304_597, 0.003_966_985_7,
-        0.003_453_641_4, 0.002_854_287_2, 0.002_246_810_1, 0.001_688_548_5, 0.001_213_667_9, 0.000_835_416_43, 0.000_551_279_75, 0.000_349_030_1,
-        0.000_212_159_52, 0.000_123_881_27, 6.95163e-5, 3.750_321_8e-5, 1.945_758_6e-5, 9.711_037e-6, 4.663_367e-6, 2.155_155_7e-6,
-        9.586_922e-7, 4.105_522_7e-7, 1.692_799_6e-7, 6.721_141e-8, 2.569_967_2e-8, 9.464_576e-9, 3.357_386_1e-9, 0.0,
-    ],
-    [
-        0.000_459_494_53, 0.000_434_862_92, 0.000_365_316_98, 0.000_262_841_2, 0.000_144_198_54, 2.714_394_2e-5, -7.320_702e-5, -0.000_146_925_03,
-        -0.000_190_237_16, -0.000_204_956_26, -0.000_196_829_41, -0.000_173_461_23, -0.000_142_420_35, -0.000_109_922_07, -8.021_277e-5, -5.555_996e-5,
-        -3.663_283e-5, -2.304_012_7e-5, -1.384_545_5e-5, -7.959_555e-6, -4.381_987e-6, -2.312_139e-6, -1.170_078_1e-6, -5.682_283e-7,
-        -2.649_407_2e-7, -1.186_513_15e-7, -5.105_633_6e-8, -2.111_615_6e-8, -8.396_266e-9, -3.210_461_5e-9, -1.180_729_8e-9, 0.0,
-    ],
-    [
-        0.0, -1.212_998_6e-5, -2.213_122_4e-5, -2.839_180_7e-5, -3.017_407_8e-5, -2.771_253_5e-5, -2.204_523_1e-5, -1.465_923_5e-5,
-        -7.079_637_7e-6, -5.283_691e-7, 4.266_839_4e-6, 7.096_351e-6, 8.162_634e-6, 7.90967e-6, 6.852_226e-6, 5.448_637e-6,
-        4.033_428_5e-6, 2.803_581e-6, 1.840_129_4e-6, 1.144_940_6e-6, 6.772_634e-7, 3.816_881_5e-7, 2.052_877_2e-7, 1.055_110_1e-7,
-        5.187_770_6e-8, 2.442_286_7e-8, 1.101_708_2e-8, 4.764_989_3e-9, 1.977_034e-9, 7.872_683e-10, 3.009_962_3e-10, 0.0,
-    ],
-    [
-        -2.495_933_6e-6, -2.274_448_4e-6, -1.664_371_4e-6, -8.11874e-7, 8.957_541e-8, 8.548_809e-7, 1.354_857e-6, 1.541_186_1e-6,
-        1.444_192_8e-6, 1.148_965e-6, 7.616_391_7e-7, 3.783_523_3e-7, 6.539_433e-8, -1.468_489_9e-7, -2.587_223e-7, -2.901_324_8e-7,
-        -2.686_451e-7, -2.203_836_7e-7, -1.650_513_9e-7, -1.146_454_6e-7, -7.455_898e-8, -4.568_044_4e-8, -2.647_959_5e-8, -1.456_798_9e-8,
-        -7.624_640_5e-9, -3.803_355e-9, -1.810_821_7e-9, -8.238_729e-10, -3.58546e-10, -1.493_773_6e-10, -5.961_846e-11, 0.0,
-    ],
-    [
-        0.0, 7.231_522_4e-8, 1.269_798_3e-7, 1.518_170_3e-7, 1.435_471_7e-7, 1.080_072_14e-7, 5.735_993_7e-8, 5.637_176e-9,
-        -3.557_968_5e-8, -5.988_378e-8, -6.658_176e-8, -5.938_108_3e-8, -4.413_721_7e-8, -2.665_304_8e-8, -1.120_822_4e-8, -2.935_626e-11,
-        6.475_268_8e-9, 9.078_676e-9, 9.046_221e-9, 7.616_865e-9, 5.727_369_7e-9, 3.944_348_4e-9, 2.522_718_3e-9, 1.511_322_8e-9,
-        8.529_543e-10, 4.553_358_2e-10, 2.306_076_9e-10, 1.110_565_6e-10, 5.094_750_7e-11, 2.229_648_4e-11, 9.319_602e-12, 0.0,
-    ],
-];
 
-/// `gelu` of a run of `n` elements.
+/// A function of `t` from 0 on, constant from `end` on: in the k'th interval `table[0][k] + table[1][k] u + ...` for `u = t
+/// scale - k`, which is half a unit at most in size.
+struct Segments<const N: usize> {
+    scale: f32,
+    end: f32,
+    table: &'static [[f32; 32]; N],
+}
+
+impl<const N: usize> Segments<N> {
+    /// Row `j` of the table at `at`, the low bits of its elements.
+    #[inline(always)]
+    unsafe fn look_up(table: &[[__m512; 2]; N], j: usize, at: __m512i) -> __m512 {
+        // SAFETY: the caller's word.
+        unsafe { _mm512_permutex2var_ps(table[j][0], at, table[j][1]) }
+    }
+
+    /// The size of `x`, or the end where that is less; its interval; and the value there.
+    #[inline(always)]
+    unsafe fn value(&self, table: &[[__m512; 2]; N], x: __m512) -> (__m512, __m512, __m512) {
+        // SAFETY: the caller's word.
+        unsafe {
+            let (scale, end, round) = (_mm512_set1_ps(self.scale), _mm512_set1_ps(self.end), _mm512_set1_ps(ROUND));
+            // The second operand where one is not a number.
+            let t = _mm512_min_ps(end, _mm512_abs_ps(x));
+            let rounded = _mm512_fmadd_ps(t, scale, round);
+            let at = _mm512_castps_si512(rounded);
+            let k = _mm512_sub_ps(rounded, round);
+            let u = _mm512_fmsub_ps(t, scale, k);
+            let mut value = Self::look_up(table, N - 1, at);
+            for j in (0..N - 1).rev() {
+                value = _mm512_fmadd_ps(value, u, Self::look_up(table, j, at));
+            }
+            (t, k, value)
+        }
+    }
+}
+
+/// `finish(x, t, k, f(t))` for each of `n` elements `x`, with `t` its size, or the end where that is less, and `k` its interval.
 ///
 /// # Safety
-/// They are there, the machine has AVX-512, and the output is the input or apart from it.
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512cd,avx2,fma")]
-pub unsafe fn gelu(from: *const f32, to: *mut f32, n: usize) {
-    // SAFETY: each row has 32 elements.
-    let half = |k: usize, at: usize| unsafe { _mm512_loadu_ps(NORMAL[k].as_ptr().add(at)) };
-    let table: [[__m512; 2]; 7] = std::array::from_fn(|k| [half(k, 0), half(k, 16)]);
-    let (scale, end, round) = (_mm512_set1_ps(SCALE), _mm512_set1_ps(END), _mm512_set1_ps(ROUND));
-    let of = |x: __m512| {
-        // The second operand where one is not a number.
-        let t = _mm512_min_ps(end, _mm512_abs_ps(x));
-        let rounded = _mm512_fmadd_ps(t, scale, round);
-        let at = _mm512_castps_si512(rounded);
-        let u = _mm512_fmsub_ps(t, scale, _mm512_sub_ps(rounded, round));
-        let look_up = |k: usize| _mm512_permutex2var_ps(table[k][0], at, table[k][1]);
-        let mut below = look_up(6);
-        for k in (0..6).rev() {
-            below = _mm512_fmadd_ps(below, u, look_up(k));
-        }
-        let positive = _mm512_knot(_mm512_movepi32_mask(_mm512_castps_si512(x)));
-        _mm512_mul_ps(x, _mm512_mask_sub_ps(below, positive, _mm512_set1_ps(1.0), below))
-    };
-    let whole = n / 16 * 16;
-    // SAFETY: the caller's word, and the mask leaves out what is beyond the end.
+/// The elements are there, the machine has AVX-512, and the output is the input or apart from it.
+#[inline(always)]
+unsafe fn run<const N: usize>(
+    segments: &Segments<N>,
+    (from, to, n): (*const f32, *mut f32, usize),
+    finish: impl Fn(__m512, __m512, __m512, __m512) -> __m512,
+) {
+    // SAFETY: the caller's word, and the mask leaves out what is beyond the end; each row of the table has 32 elements.
     unsafe {
+        let mut table = [[_mm512_setzero_ps(); 2]; N];
+        for (row, of) in table.iter_mut().zip(segments.table) {
+            *row = [_mm512_loadu_ps(of.as_ptr()), _mm512_loadu_ps(of.as_ptr().add(16))];
+        }
+        let whole = n / 16 * 16;
         for i in (0..whole).step_by(16) {
-            _mm512_storeu_ps(to.add(i), of(_mm512_loadu_ps(from.add(i))));
+            let x = _mm512_loadu_ps(from.add(i));
+            let (t, k, value) = segments.value(&table, x);
+            _mm512_storeu_ps(to.add(i), finish(x, t, k, value));
         }
         if whole < n {
             let mask = (1 << (n - whole)) - 1;
-            _mm512_mask_storeu_ps(to.add(whole), mask, of(_mm512_maskz_loadu_ps(mask, from.add(whole))));
+            let x = _mm512_maskz_loadu_ps(mask, from.add(whole));
+            let (t, k, value) = segments.value(&table, x);
+            _mm512_mask_storeu_ps(to.add(whole), mask, finish(x, t, k, value));
         }
     }
 }

@@ -238,12 +238,11 @@ fn gelu_is_within_four_ulps() {
     );
 }
 
-#[test]
-fn gelu_by_lookup_is_within_four_ulps() {
-    let Some(f) = <f32 as Real>::gelu_of_run() else { return };
+/// A function of runs, over runs of every length up to 39 and a long one.
+fn check_runs(name: &str, f: Option<OfRun<f32>>, reference: impl Fn(f64) -> f64, off: impl Fn(f32, f64) -> bool) {
+    let Some(f) = f else { return };
     let all = sweep(STEP);
     let mut found = vec![0.0; all.len()];
-    // Runs of every length up to 39, and a long one.
     let ends: Vec<usize> = (0..40).map(|n| n * (n + 1) / 2).chain([all.len()]).collect();
     for ends in ends.windows(2) {
         let to = &mut found[ends[0]..ends[1]];
@@ -251,10 +250,30 @@ fn gelu_by_lookup_is_within_four_ulps() {
         unsafe { f(all[ends[0]..ends[1]].as_ptr(), to.as_mut_ptr(), to.len()) };
     }
     for (&x, y) in all.iter().zip(found) {
-        let (wide, half) = (f64::from(x), 0.5 * f64::from(x));
-        let true_value = half * libm::erfc(-wide * std::f64::consts::FRAC_1_SQRT_2);
-        assert!(!off_gelu(y, true_value), "gelu({x:e}) = {y:e}, not {true_value:e}");
+        let true_value = reference(f64::from(x));
+        assert!(!off(y, true_value), "{name}({x:e}) = {y:e}, not {true_value:e}");
     }
+}
+
+#[test]
+fn gelu_by_lookup_is_within_four_ulps() {
+    let normal = |x: f64| 0.5 * x * libm::erfc(-x * std::f64::consts::FRAC_1_SQRT_2);
+    check_runs("gelu", <f32 as Real>::gelu_of_run(), normal, off_gelu);
+}
+
+#[test]
+fn tanh_by_lookup_is_within_two_ulps_and_never_falls() {
+    let f = <f32 as Real>::tanh_of_run();
+    let off =
+        |y: f32, r: f64| ulps(y, r) > 2.0 || y.abs() > 1.0 || r == 0.0 && y.is_sign_negative() != r.is_sign_negative();
+    check_runs("tanh", f, f64::tanh, off);
+    let Some(f) = f else { return };
+    let rising: Vec<f32> = (0..200_001).map(|i| i as f32 * 5e-5).collect();
+    let mut found = vec![0.0; rising.len()];
+    // SAFETY: as above.
+    unsafe { f(rising.as_ptr(), found.as_mut_ptr(), rising.len()) };
+    assert!(found.is_sorted());
+    assert_eq!(found[found.len() - 1], 1.0);
 }
 
 #[test]
