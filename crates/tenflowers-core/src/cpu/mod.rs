@@ -3,6 +3,7 @@ pub mod accumulate;
 pub mod adaptive_pooling;
 pub mod alloc;
 pub(crate) mod attention;
+mod cache;
 pub mod cast;
 pub mod conv;
 mod convert;

@@ -6,6 +6,7 @@ use super::pack::{PackA, PackB};
 use super::scratch::{Outcome, Scratch};
 use super::tile::{Geometry, Operand, Sweep};
 use super::{Mat, Onto, prepare};
+use crate::cpu::cache;
 use crate::cpu::simd::Isa;
 use crate::cpu::{pool, simd};
 use crate::error::Result;
@@ -79,7 +80,8 @@ pub(crate) unsafe fn product<T: Float>(
         c,
         ldc,
     };
-    if blocked.pack_b && !blocked.pack_a && m * k.min(KC) * size <= A_BYTES {
+    let stays = if blocked.pack_a { m * k * size <= cache::second() / 2 } else { m * k.min(KC) * size <= A_BYTES };
+    if blocked.pack_b && stays {
         // SAFETY: the caller's word.
         return unsafe { blocked.columns([m, n, k], onto) };
     }
@@ -124,10 +126,16 @@ impl<T> Shared<T> {
 }
 
 impl<T: Float> Blocked<T> {
-    /// All of C for rows that stay in a cache: each panel of B is packed by whoever multiplies by it, just before.
+    /// All of C for rows that stay in the second cache: each panel of B is packed by whoever multiplies by it, just before.
     unsafe fn columns(&self, [m, n, k]: [usize; 3], onto: Onto<T>) -> Result<()> {
         let (nr, panels) = (self.tile.1, n.div_ceil(self.tile.1));
         let small = 2 * m * n * k < 2 * GRAIN;
+        // SAFETY: the caller's word.
+        let rows = if self.pack_a { Some(unsafe { self.packed_rows(m, k)? }) } else { None };
+        let rows = SharedOperand(match &rows {
+            None => Operand::Strided(self.a.ptr, self.a.row, self.a.col),
+            Some(rows) => Operand::Packed(rows.ptr().cast_const()),
+        });
         let outcome = Outcome::default();
         let onto = SharedOnto(onto);
         let task = |panels: Range<usize>| {
@@ -138,7 +146,10 @@ impl<T: Float> Blocked<T> {
                     let mut onto = onto.get().map(|(d, ldd)| (d.wrapping_add(j), ldd));
                     for p in (0..k).step_by(KC) {
                         let (columns, k) = (nr.min(n - j), KC.min(k - p));
-                        let a = Operand::Strided(self.a.at(0, p), self.a.row, self.a.col);
+                        let a = match rows.get() {
+                            Operand::Strided(_, row, col) => Operand::Strided(self.a.at(0, p), row, col),
+                            Operand::Packed(a) => Operand::Packed(a.wrapping_add(m * p)),
+                        };
                         let b = Operand::Packed(to.cast_const());
                         let sweep = Sweep { dims: [m, columns, k], a, b, c, ldc: self.ldc, onto };
                         let pack = PackB { columns, k, b: self.b.at(p, j), row: self.b.row, col: self.b.col, to };
@@ -161,6 +172,24 @@ impl<T: Float> Blocked<T> {
             pool::ranges(panels, panels.div_ceil(parts), &task)?;
         }
         outcome.result()
+    }
+
+    /// All of A, packed; the steps from `p` on begin at `m * p`.
+    unsafe fn packed_rows(&self, m: usize, k: usize) -> Result<Scratch<T>> {
+        let packed = Scratch::<T>::new(m * k)?;
+        let (to, (mr, _)) = (Shared(packed.ptr()), self.tile);
+        let pack = |panels: Range<usize>| {
+            let first = panels.start * mr;
+            let rows = (panels.len() * mr).min(m - first);
+            for p in (0..k).step_by(KC) {
+                let (k, a) = (KC.min(k - p), self.a.at(first, p));
+                let to = to.add(m * p + first * k);
+                // SAFETY: the caller's word; the scratch has room for all rows.
+                unsafe { lanes::run(self.isa, PackA { rows, k, a, row: self.a.row, col: self.a.col, to }) };
+            }
+        };
+        pool::ranges(m.div_ceil(mr), ((1 << 16) / (mr * k)).max(1), &pack)?;
+        Ok(packed)
     }
 
     /// All rows of C, columns `j..j + n`, steps `p..p + k`.

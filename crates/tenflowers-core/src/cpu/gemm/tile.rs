@@ -17,6 +17,8 @@ impl<T: Float> Task<T> for Geometry {
 
 /// Where the elements of step `p` of k begin, counted in elements.
 pub(crate) trait Steps: Copy {
+    /// How many steps before they are read the elements are asked for; 0 where that is left to the processor.
+    const AHEAD: usize = 0;
     /// # Safety
     /// `p` is below the number of steps.
     unsafe fn at(self, p: usize) -> isize;
@@ -27,6 +29,18 @@ pub(crate) trait Steps: Copy {
 pub(crate) struct Stride(pub isize);
 
 impl Steps for Stride {
+    #[inline(always)]
+    unsafe fn at(self, p: usize) -> isize {
+        p as isize * self.0
+    }
+}
+
+/// Steps of one length through a panel, which is longer than the first cache keeps.
+#[derive(Clone, Copy)]
+pub(crate) struct Panel<const AHEAD: usize>(pub isize);
+
+impl<const AHEAD: usize> Steps for Panel<AHEAD> {
+    const AHEAD: usize = AHEAD;
     #[inline(always)]
     unsafe fn at(self, p: usize) -> isize {
         p as isize * self.0
@@ -63,12 +77,14 @@ pub(crate) unsafe fn tile<V: Lanes, const R: usize, const N: usize, const PART: 
     unsafe {
         let mut acc = [[V::splat(V::Elem::ZERO); N]; R];
         for p in 0..k {
+            ahead::<V, N, _>(b, b_steps, p);
             let b = b.offset(b_steps.at(p));
             let mut columns = acc[0];
             for (v, column) in columns.iter_mut().enumerate() {
                 let b = b.add(v * V::LANES);
                 *column = if PART && v + 1 == N { V::load_first(b, last) } else { V::load(b) };
             }
+            ahead::<V, 1, _>(a, a_steps, p);
             let a = a.offset(a_steps.at(p));
             for i in 0..R {
                 let x = V::splat(*a.offset(rows[i]));
@@ -78,6 +94,18 @@ pub(crate) unsafe fn tile<V: Lanes, const R: usize, const N: usize, const PART: 
             }
         }
         acc
+    }
+}
+
+/// Asks for the elements of a later step, which may be beyond the last.
+#[inline(always)]
+unsafe fn ahead<V: Lanes, const N: usize, S: Steps>(at: *const V::Elem, steps: S, p: usize) {
+    if S::AHEAD > 0 {
+        // SAFETY: steps of one length go on for ever.
+        let at = at.wrapping_offset(unsafe { steps.at(p + S::AHEAD) });
+        for v in 0..N {
+            V::prefetch(at.wrapping_add(v * V::LANES));
+        }
     }
 }
 
@@ -249,8 +277,8 @@ impl<T: Float> Strip<T> {
                 }
             }
             let rows = rows_of(1);
-            let a = (self.a.0, rows, Stride(R as isize));
-            let acc = tile::<V, R, N, false>(self.k, a, (self.b.0, Stride(self.b.1)), 0);
+            let a = (self.a.0, rows, Panel::<16>(R as isize));
+            let acc = tile::<V, R, N, false>(self.k, a, (self.b.0, Panel::<8>(self.b.1)), 0);
             store_onto::<V, R, N, false>(acc, self.c, 0, self.onto);
         }
     }
