@@ -13,6 +13,7 @@ pub(super) use drive::{Block, GRAIN, Rows, Run, drive};
 use std::mem::MaybeUninit;
 
 mod drive;
+mod past;
 mod tile;
 
 /// Whether loops over this type are compiled for every instruction set: others are as good as the baseline, or rare.

@@ -2,6 +2,7 @@
 use super::super::convert::{Convert, converter};
 use super::super::walk::Walk;
 use super::super::{View, ViewMut, pool};
+use super::past::{self, Past};
 use super::tile;
 use crate::dtype::{C64, DType};
 use crate::error::Result;
@@ -82,15 +83,24 @@ pub unsafe fn drive(inputs: &[View], compute: &[DType], out: &mut ViewMut, into:
     };
     if out_dtype == into && out.layout.is_contiguous() && (0..inputs.len()).all(plain) {
         // Everything lies as it is computed.
+        let n = out.layout.numel();
+        let past = past(block, inputs.iter().map(|v| (v.start(), v.dtype.size())), out, n);
         let task = |range: Range<usize>| {
             let mut ins = [Run::NONE; INPUTS];
             for (to, v) in ins.iter_mut().zip(inputs) {
                 to.at = v.start().wrapping_add(range.start * v.dtype.size());
             }
-            let to = (start as *mut u8).wrapping_add(range.start * out_dtype.size());
-            (block.run)(&ins[..inputs.len()], &Rows::one(to, range.len()));
+            let (ins, to) = (&ins[..inputs.len()], (start as *mut u8).wrapping_add(range.start * out_dtype.size()));
+            match &past {
+                None => (block.run)(ins, &Rows::one(to, range.len())),
+                Some(past) => past.run(ins, to, range.start, range.len()),
+            }
         };
-        return ranges(out.layout.numel(), task);
+        ranges(n, task)?;
+        if let Some(past) = past {
+            past.end();
+        }
+        return Ok(());
     }
     let wide: SmallVec<[_; INPUTS]> = inputs.iter().map(|v| v.layout.broadcast_to(shape)).collect();
     let mut strides: SmallVec<[&[isize]; INPUTS + 1]> = SmallVec::new();
@@ -108,7 +118,15 @@ pub unsafe fn drive(inputs: &[View], compute: &[DType], out: &mut ViewMut, into:
         inputs.iter().zip(compute).map(|(v, &c)| operand(v.dtype, c, v.start() as usize)).collect();
     let mut to = operand(out_dtype, into, start);
     to.convert = converter(into, out_dtype);
-    let pass = Pass { ins: &ins, to, block };
+    let inner = walk.inner();
+    let direct = |(x, &step): (&Operand, &isize)| x.same && (step == 1 || step == 0 && block.fixed);
+    let past = if walk.shape().len() == 1 && to.same && inner[0] == 1 && ins.iter().zip(&inner[1..]).all(direct) {
+        let size = |step: isize, v: &View| if step == 0 { 0 } else { v.dtype.size() };
+        past(block, inputs.iter().zip(&inner[1..]).map(|(v, &step)| (v.start(), size(step, v))), out, walk.numel())
+    } else {
+        None
+    };
+    let pass = Pass { ins: &ins, to, block, past };
     if let Some(planes) = Planes::new(&walk, &pass) {
         let task = |i| planes.run(i);
         return if planes.tasks() == 1 {
@@ -123,7 +141,25 @@ pub unsafe fn drive(inputs: &[View], compute: &[DType], out: &mut ViewMut, into:
         return pool::parallel(tiles.tasks(), &|i| unsafe { tiles.run(i) });
     }
     // SAFETY: the caller's word.
-    ranges(walk.numel(), |range| unsafe { pass.run(&walk, range) })
+    ranges(walk.numel(), |range| unsafe { pass.run(&walk, range) })?;
+    if let Some(past) = &pass.past {
+        past.end();
+    }
+    Ok(())
+}
+
+/// The operation as one whose results go past the caches, where there are enough of them.
+#[inline]
+fn past<'a>(
+    block: Block<'a>,
+    inputs: impl Iterator<Item = (*const u8, usize)>,
+    out: &ViewMut,
+    n: usize,
+) -> Option<Past<'a>> {
+    if n < past::FEWEST {
+        return None;
+    }
+    Past::new(block, &inputs.collect::<SmallVec<[_; INPUTS]>>(), (out.start(), out.dtype.size()), n)
 }
 
 /// Small work at once, large work by the pool.
@@ -156,6 +192,7 @@ pub(super) struct Pass<'a> {
     pub ins: &'a [Operand],
     pub to: Operand,
     pub block: Block<'a>,
+    past: Option<Past<'a>>,
 }
 
 /// Two dimensions that every operand goes through as it is, repeated over the others: rows that one call of a block does.
@@ -254,7 +291,12 @@ impl Pass<'_> {
             }
         }
         if all {
-            (self.block.run)(&runs[..ins.len()], &Rows::one(to.0, n));
+            match &self.past {
+                None => (self.block.run)(&runs[..ins.len()], &Rows::one(to.0, n)),
+                Some(past) => {
+                    past.run(&runs[..ins.len()], to.0, to.0.addr().wrapping_sub(self.to.at) / self.to.size, n)
+                }
+            }
             return;
         }
         for done in (0..n).step_by(BLOCK) {
