@@ -15,8 +15,9 @@ mod winograd;
 
 pub use winograd::{set_winograd, winograd};
 
+use crate::cpu::cache;
 use crate::cpu::gemm::{Mat, Product, gemm, gemm_batched};
-use crate::cpu::pool::{Parts, ranges};
+use crate::cpu::pool::{Parts, num_threads, ranges};
 use crate::error::Result;
 use std::any::TypeId;
 
@@ -59,17 +60,15 @@ impl Conv2d {
         if y.is_empty() {
             return Ok(());
         }
-        if self.taps() == 0 || self.is_product() || !is_float::<T>() {
-            if self.taps() == 0 {
-                y.fill(T::ZERO);
-            } else if self.is_product() {
-                let (a, b) = (matrix(w, self.taps(), false), matrix(x, self.plane_in(), false));
-                self.products([self.group_out(), self.plane_in(), self.taps()], a, b, y, |c, n, g| {
-                    (g * c.group_out() * c.taps(), (n * c.in_channels + g * c.group_in()) * c.plane_in())
-                })?;
-            } else {
-                columns::forward(self, x, w, y)?;
-            }
+        if self.taps() == 0 {
+            y.fill(T::ZERO);
+            return add_bias(bias, self.plane_out(), y);
+        }
+        if self.is_product() {
+            return self.product(x, w, bias, y);
+        }
+        if !is_float::<T>() {
+            columns::forward(self, x, w, y)?;
             return add_bias(bias, self.plane_out(), y);
         }
         as_float(x, w, y, |x: &[f32], w, y| {
@@ -136,6 +135,22 @@ impl Conv2d {
         })
         .or_else(|| as_float(x, dy, dw, |x: &[f64], dy, dw| weights::backward(self, x, dy, dw)))
         .unwrap_or_else(|| columns::backward_weight(self, x, dy, dw))
+    }
+
+    /// y as products of w and x: so many images at a time that their outputs are still in a cache for the bias.
+    fn product<T: Product>(&self, x: &[T], w: &[T], bias: Option<&[T]>, y: &mut [T]) -> Result<()> {
+        let (image, output) = (self.in_channels * self.plane_in(), self.out_channels * self.plane_out());
+        let room = num_threads() * cache::second() / 4;
+        let together = (room / (output * size_of::<T>())).clamp(1, self.batch);
+        for (x, y) in x.chunks(together * image).zip(y.chunks_mut(together * output)) {
+            let some = Conv2d { batch: y.len() / output, ..*self };
+            let (a, b) = (matrix(w, self.taps(), false), matrix(x, self.plane_in(), false));
+            some.products([self.group_out(), self.plane_in(), self.taps()], a, b, y, |c, n, g| {
+                (g * c.group_out() * c.taps(), (n * c.in_channels + g * c.group_in()) * c.plane_in())
+            })?;
+            add_bias(bias, self.plane_out(), y)?;
+        }
+        Ok(())
     }
 
     /// Matrix products, one for each image and group: `offsets` gives the first elements of A and B.
