@@ -4,10 +4,14 @@
 
 mod outer;
 mod registers;
+#[cfg(target_arch = "x86_64")]
+mod tiles;
 mod words;
 
 use self::outer::Outer;
 use self::registers::Registers;
+#[cfg(target_arch = "x86_64")]
+use self::tiles::Tiles;
 use super::scheme::Scheme;
 use super::scheme::complex::Pairs;
 use super::scheme::halves::Widened;
@@ -102,6 +106,8 @@ macro_rules! panels {
                 unsafe {
                     match simd::isa() {
                         $(
+                            #[cfg(target_arch = "x86_64")]
+                            Isa::Avx512 if simd::tiles() && tiles::pay::<$dots>(dims) => Outer::<$dots, Tiles>::new(dims, a, b, c, onto).product(Code::$code),
                             #[cfg(target_arch = "x86_64")]
                             Isa::Avx512 if panels!(@has $code) => Outer::<$dots, Registers>::new(dims, a, b, c, onto).product(Code::$code),
                         )?
