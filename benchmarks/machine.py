@@ -18,6 +18,7 @@ SETS = (
     "avx512_bf16",
     "avx512_fp16",
     "amx_bf16",
+    "amx_int8",
     "asimd",
     "sve",
 )

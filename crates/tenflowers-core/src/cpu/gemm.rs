@@ -2,7 +2,8 @@
 //!
 //! f32 and f64 go through a register tile for each instruction set (`tile`), packed where that pays (`blocked`); 16-bit
 //! floats, integers and complex numbers through panels in the form that the instruction set multiplies (`panels`, `scheme`),
-//! products of integers and complex numbers with vectors through a plain loop.
+//! in vectors or, bfloat16 and bytes, in the tile registers of machines that have them; products of integers and complex
+//! numbers with vectors through a plain loop.
 
 mod blocked;
 mod halves;

@@ -1,5 +1,7 @@
 //! The instruction set, chosen once a process, and code compiled for each of them.
 
+mod tiles;
+
 use std::sync::OnceLock;
 
 /// An instruction set that kernels are compiled for.
@@ -16,16 +18,6 @@ pub enum Isa {
 }
 
 impl Isa {
-    /// The name that `TF_ISA` takes.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Isa::Portable => "portable",
-            Isa::Avx2 => "avx2",
-            Isa::Avx512 => "avx512",
-            Isa::Neon => "neon",
-        }
-    }
-
     /// Whether this machine has it.
     pub fn is_available(self) -> bool {
         match self {
@@ -51,38 +43,79 @@ impl Isa {
     }
 }
 
-const ALL: [Isa; 4] = [Isa::Avx512, Isa::Avx2, Isa::Neon, Isa::Portable];
+/// What `TF_ISA` names: an instruction set, and whether products may use tile registers beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Choice {
+    name: &'static str,
+    isa: Isa,
+    tiles: bool,
+}
 
-fn best() -> Isa {
-    ALL.into_iter().find(|i| i.is_available()).unwrap_or(Isa::Portable)
+/// The best first.
+const ALL: [Choice; 5] = [
+    Choice { name: "amx", isa: Isa::Avx512, tiles: true },
+    Choice { name: "avx512", isa: Isa::Avx512, tiles: false },
+    Choice { name: "avx2", isa: Isa::Avx2, tiles: false },
+    Choice { name: "neon", isa: Isa::Neon, tiles: false },
+    Choice { name: "portable", isa: Isa::Portable, tiles: false },
+];
+
+impl Choice {
+    fn is_available(self) -> bool {
+        self.isa.is_available() && (!self.tiles || tiles::are_available())
+    }
+}
+
+fn best() -> Choice {
+    ALL.into_iter().find(|choice| choice.is_available()).unwrap_or(ALL[ALL.len() - 1])
+}
+
+fn asked() -> Result<Choice, String> {
+    match std::env::var("TF_ISA") {
+        Err(std::env::VarError::NotPresent) => Ok(best()),
+        Err(e) => Err(format!("TF_ISA: {e}")),
+        Ok(text) => named(&text),
+    }
+}
+
+fn named(text: &str) -> Result<Choice, String> {
+    match ALL.into_iter().find(|choice| choice.name == text.trim()) {
+        None => Err(format!("TF_ISA must be portable, avx2, avx512, amx or neon, not {text:?}")),
+        Some(choice) if choice.is_available() => Ok(choice),
+        Some(Choice { name, .. }) => Err(format!("TF_ISA={name}: this machine does not have it")),
+    }
 }
 
 /// The instruction set that `TF_ISA` asks for, or the best of this machine when it is not set.
 ///
+/// `amx` is AVX-512 with tile registers for products of bfloat16 and of bytes; `avx512` is without them.
+///
 /// # Errors
 /// A message when the name is unknown or this machine lacks the instruction set; [`isa`] then takes the best one.
 pub fn forced() -> Result<Isa, String> {
-    let text = match std::env::var("TF_ISA") {
-        Err(std::env::VarError::NotPresent) => return Ok(best()),
-        Err(e) => return Err(format!("TF_ISA: {e}")),
-        Ok(text) => text,
-    };
-    match ALL.into_iter().find(|i| i.name() == text.trim()) {
-        None => Err(format!("TF_ISA must be portable, avx2, avx512 or neon, not {text:?}")),
-        Some(isa) if isa.is_available() => Ok(isa),
-        Some(isa) => Err(format!("TF_ISA={}: this machine does not have it", isa.name())),
+    asked().map(|choice| choice.isa)
+}
+
+#[inline]
+fn chosen() -> Choice {
+    static CHOICE: OnceLock<Choice> = OnceLock::new();
+    #[cfg(test)]
+    if let Some(choice) = tests::OVERRIDE.get() {
+        return choice;
     }
+    *CHOICE.get_or_init(|| asked().unwrap_or_else(|_| best()))
 }
 
 /// The instruction set that kernels use in this process.
 #[inline]
 pub fn isa() -> Isa {
-    static ISA: OnceLock<Isa> = OnceLock::new();
-    #[cfg(test)]
-    if let Some(isa) = tests::OVERRIDE.get() {
-        return isa;
-    }
-    *ISA.get_or_init(|| forced().unwrap_or_else(|_| best()))
+    chosen().isa
+}
+
+/// Whether products use tile registers beside [`isa`], which is `Avx512` then, with AVX512-BF16 and VNNI.
+#[inline]
+pub fn tiles() -> bool {
+    chosen().tiles
 }
 
 /// What the code inside a call of [`vectorize`] is compiled for: constants, once it is inlined there.
@@ -164,15 +197,24 @@ pub(crate) mod tests {
     use std::cell::Cell;
 
     thread_local! {
-        /// Stands for `isa()` on this thread, so that tests reach every variant.
-        pub(crate) static OVERRIDE: Cell<Option<Isa>> = const { Cell::new(None) };
+        /// Stands for what the process has chosen on this thread, so that tests reach every variant.
+        pub(super) static OVERRIDE: Cell<Option<Choice>> = const { Cell::new(None) };
     }
 
     /// Runs `test` on this thread, with one thread of work, for each instruction set of this machine.
     pub(crate) fn each_isa(test: impl Fn(Isa)) {
-        for isa in ALL.into_iter().filter(|i| i.is_available()) {
-            OVERRIDE.set(Some(isa));
-            test(isa);
+        each(|choice| choice == best() || !choice.tiles && choice.isa != best().isa, test);
+    }
+
+    /// As [`each_isa`], and for AVX-512 both with and without tiles.
+    pub(crate) fn each_isa_and_tiles(test: impl Fn(Isa)) {
+        each(|_| true, test);
+    }
+
+    fn each(wanted: impl Fn(Choice) -> bool, test: impl Fn(Isa)) {
+        for choice in ALL.into_iter().filter(|&choice| choice.is_available() && wanted(choice)) {
+            OVERRIDE.set(Some(choice));
+            test(choice.isa);
         }
         OVERRIDE.set(None);
     }
@@ -202,5 +244,19 @@ pub(crate) mod tests {
         assert!(Isa::Portable.is_available());
         assert!(isa().is_available());
         assert_eq!(Isa::Neon.is_available(), cfg!(target_arch = "aarch64"));
+        assert!(!tiles() || isa() == Isa::Avx512);
+    }
+
+    #[test]
+    fn names_are_those_of_what_the_machine_has() {
+        for choice in ALL {
+            match named(choice.name) {
+                Ok(found) => assert!(found == choice && choice.is_available()),
+                Err(e) => assert!(!choice.is_available() && e.ends_with("this machine does not have it"), "{e}"),
+            }
+        }
+        assert!(named("avx512").is_ok_and(|choice| !choice.tiles) || !Isa::Avx512.is_available());
+        let wrong = named("sse").unwrap_err();
+        assert!(ALL.iter().all(|choice| wrong.contains(choice.name)), "{wrong}");
     }
 }

@@ -1,4 +1,4 @@
-//! Products of floats of 16 bits: by panels, or where a vector takes part, as float32.
+//! Products of floats of 16 bits: by panels, or where a short vector takes part, as float32.
 
 use super::panels::{self, Panels};
 use super::scheme::halves::Half;
@@ -6,6 +6,9 @@ use super::scratch::Scratch;
 use super::{Mat, Onto, blocked};
 use crate::cpu::simd::vectorize;
 use crate::error::Result;
+
+/// Elements of the matrix from which on a product with a vector goes by panels: a copy in float32 would leave the caches.
+const LARGE: usize = 1 << 20;
 
 /// C = A B + D.
 ///
@@ -23,6 +26,16 @@ pub(crate) unsafe fn product<T: Half + Panels>(
     unsafe {
         if panels::fit(dims) {
             return T::by_panels(dims, a, b, (c, ldc), onto);
+        }
+        if m * n * k >= LARGE && k <= panels::STEPS {
+            if m == 1 {
+                return T::by_panels(dims, a, b, (c, ldc), onto);
+            }
+            // A column that lies together is a row.
+            if n == 1 && ldc == 1 && onto.is_none_or(|(_, ldd)| ldd == 1) {
+                let turned = |x: Mat<T>| Mat { ptr: x.ptr, row: x.col, col: x.row };
+                return T::by_panels([1, m, k], turned(b), turned(a), (c, m), onto);
+            }
         }
         let (_a, a) = widened(a, m, k)?;
         let (_b, b) = widened(b, k, n)?;

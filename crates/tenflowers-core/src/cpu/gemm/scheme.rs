@@ -88,3 +88,20 @@ pub(super) trait Scheme: 'static {
         }
     }
 }
+
+/// Elements that follow each other as words, which they are in memory already; what the last one lacks is zero.
+///
+/// # Safety
+/// `n` elements are there, and room for the words.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn words<E: Copy, W: Copy + Default>(from: *const E, n: usize, to: *mut W) {
+    let rest = n % (size_of::<W>() / size_of::<E>());
+    // SAFETY: the caller's word.
+    unsafe {
+        if rest > 0 {
+            to.add(n * size_of::<E>() / size_of::<W>()).write(W::default());
+        }
+        std::ptr::copy_nonoverlapping(from, to.cast(), n);
+    }
+}

@@ -1,6 +1,8 @@
 use super::*;
 use crate::cpu::{pool, simd};
 
+mod tiles;
+
 /// Small whole numbers, so that sums are exact in every type and order.
 fn values<T: Product>(n: usize, seed: u64, from: impl Fn(u64) -> T) -> Vec<T> {
     let mut state = seed.wrapping_mul(2) + 1;
@@ -89,7 +91,7 @@ const SHAPES: [[usize; 3]; 20] = [
 
 #[test]
 fn floats_equal_a_naive_product_for_every_isa_shape_and_layout() {
-    simd::tests::each_isa(|_| {
+    simd::tests::each_isa_and_tiles(|_| {
         for dims in SHAPES {
             for kinds in [(0, 0), (0, 1), (1, 0), (1, 1), (2, 3), (3, 2), (4, 5), (5, 4)] {
                 check(dims, kinds, |x| x as f32 - 3.0);
@@ -116,7 +118,7 @@ fn large_floats_are_packed_and_shared_rightly() {
 
 #[test]
 fn integers_wrap_and_complex_numbers_multiply() {
-    simd::tests::each_isa(|_| {
+    simd::tests::each_isa_and_tiles(|_| {
         for dims in SHAPES.into_iter().chain([[44, 70, 129]]) {
             for kinds in [(0, 0), (1, 1), (3, 4), (5, 5), (4, 2)] {
                 check(dims, kinds, |x| (x as i8).wrapping_mul(100));
@@ -164,7 +166,7 @@ fn check_halves<T: Product + PartialEq + std::fmt::Debug>(
 
 #[test]
 fn halves_are_summed_in_float32_and_rounded_once() {
-    simd::tests::each_isa(|_| {
+    simd::tests::each_isa_and_tiles(|_| {
         for dims in SHAPES.into_iter().chain([[44, 70, 129]]) {
             for kinds in [(0, 0), (0, 1), (1, 0), (1, 1), (2, 3), (4, 5)] {
                 check_halves(dims, kinds, f16::to_f32, f16::from_f32);
@@ -176,7 +178,7 @@ fn halves_are_summed_in_float32_and_rounded_once() {
 
 #[test]
 fn halves_that_are_not_finite_stay_so() {
-    simd::tests::each_isa(|_| {
+    simd::tests::each_isa_and_tiles(|_| {
         let a = [bf16::INFINITY, bf16::ONE, bf16::NAN, bf16::ONE, bf16::INFINITY, bf16::NEG_INFINITY].map(|x| [x; 2]);
         let b = [bf16::ONE; 4];
         let mut c = [bf16::ZERO; 6];

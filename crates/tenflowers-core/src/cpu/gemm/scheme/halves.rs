@@ -173,14 +173,17 @@ impl<V: Lanes<Elem = f32> + 'static, W: Lanes<Elem = f64> + 'static, E: Half + '
     }
 }
 
-/// bfloat16 two steps of k at a time, where AVX512-BF16 multiplies and adds them in float32.
+/// bfloat16 two steps of k at a time, where AVX512-BF16, or AMX, multiplies and adds them in float32.
+///
+/// Its instructions take denormal numbers for zero, in A, B, D and the sums.
 #[cfg(target_arch = "x86_64")]
 pub(in crate::cpu::gemm) struct Dots;
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::{Dots, Scheme, narrowed};
+    use super::{Dots, Scheme};
     use crate::cpu::gemm::lanes::Float;
+    use crate::cpu::gemm::scheme::words;
     use half::{bf16, f16};
     use std::arch::x86_64::*;
 
@@ -198,6 +201,13 @@ mod x86 {
         }
     }
 
+    /// Sixteen halves in float32.
+    #[inline(always)]
+    unsafe fn wide(halves: __m256i) -> __m512 {
+        // SAFETY: the caller's word.
+        unsafe { _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(halves))) }
+    }
+
     impl Scheme for Dots {
         type Elem = bf16;
         type Word = u32;
@@ -213,6 +223,11 @@ mod x86 {
         #[inline(always)]
         fn word(at: impl Fn(usize) -> bf16) -> u32 {
             u32::from(at(0).to_bits()) | u32::from(at(1).to_bits()) << 16
+        }
+        #[inline(always)]
+        unsafe fn along(from: *const bf16, n: usize, to: *mut u32) {
+            // SAFETY: the caller's word; a word is its elements as they lie in memory.
+            unsafe { words(from, n, to) }
         }
         #[inline(always)]
         unsafe fn load(b: *const u32) -> __m512i {
@@ -243,8 +258,20 @@ mod x86 {
         }
         #[inline(always)]
         unsafe fn finish(totals: *const f32, onto: Option<*const bf16>, c: *mut bf16, n: usize) {
-            // SAFETY: the caller's word.
-            unsafe { narrowed(true, totals, onto, c, n) }
+            let mask = u32::MAX >> (32 - n);
+            let (low, high) = (mask as u16, (mask >> 16) as u16);
+            // SAFETY: the caller's word; a tile is not wider than 32, and nothing is read or written beyond it.
+            unsafe {
+                let mut sums =
+                    (_mm512_maskz_loadu_ps(low, totals), _mm512_maskz_loadu_ps(high, totals.wrapping_add(16)));
+                if let Some(d) = onto {
+                    let d = _mm512_maskz_loadu_epi16(mask, d.cast());
+                    let (first, second) = (_mm512_castsi512_si256(d), _mm512_extracti64x4_epi64::<1>(d));
+                    sums = (_mm512_add_ps(sums.0, wide(first)), _mm512_add_ps(sums.1, wide(second)));
+                }
+                let halves = std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(sums.1, sums.0));
+                _mm512_mask_storeu_epi16(c.cast(), mask, halves);
+            }
         }
     }
 }

@@ -163,6 +163,7 @@ integers! {
 #[cfg(target_arch = "x86_64")]
 pub(in crate::cpu::gemm) mod x86 {
     use super::*;
+    use crate::cpu::gemm::scheme::words;
     use std::arch::x86_64::*;
 
     #[derive(Clone, Copy)]
@@ -262,6 +263,11 @@ pub(in crate::cpu::gemm) mod x86 {
             byte(at(0), 0) | byte(at(1), 1) | byte(at(2), 2) | byte(at(3), 3)
         }
         #[inline(always)]
+        unsafe fn along(from: *const i8, n: usize, to: *mut i32) {
+            // SAFETY: the caller's word; a word is its elements as they lie in memory.
+            unsafe { words(from, n, to) }
+        }
+        #[inline(always)]
         unsafe fn load(b: *const i32) -> __m512i {
             // SAFETY: the caller's word.
             unsafe { _mm512_loadu_si512(b.cast()) }
@@ -281,6 +287,20 @@ pub(in crate::cpu::gemm) mod x86 {
             // SAFETY: the caller's word.
             unsafe { _mm512_storeu_si512(to.cast(), sums) }
         }
-        finish!(i8);
+        #[inline(always)]
+        unsafe fn finish(totals: *const i32, onto: Option<*const i8>, c: *mut i8, n: usize) {
+            let mask = u32::MAX >> (32 - n);
+            let (low, high) = (mask as u16, (mask >> 16) as u16);
+            // SAFETY: the caller's word; a tile is not wider than 32, and nothing is read or written beyond it.
+            unsafe {
+                let first = _mm512_maskz_loadu_epi32(low, totals);
+                let second = _mm512_maskz_loadu_epi32(high, totals.wrapping_add(16));
+                let mut bytes = _mm256_set_m128i(_mm512_cvtepi32_epi8(second), _mm512_cvtepi32_epi8(first));
+                if let Some(d) = onto {
+                    bytes = _mm256_add_epi8(bytes, _mm256_maskz_loadu_epi8(mask, d));
+                }
+                _mm256_mask_storeu_epi8(c, mask, bytes);
+            }
+        }
     }
 }
