@@ -1,7 +1,7 @@
 //! Folds of one run of elements by accumulators side by side: what sums, extremes, softmax and norms have in common.
 //!
 //! All is inlined into the code that `vectorize` compiles, as the functions of `math` are.
-use super::simd::Lanes;
+use super::simd::{self, Lanes};
 use num_traits::Float;
 use std::ops::Range;
 
@@ -374,13 +374,9 @@ pub fn not_below_zero(x: f64) -> f64 {
 /// Asks for the cache lines of the elements from `at` on that the next loop will read, where there are as many.
 #[inline(always)]
 pub fn prefetch<T>(x: &[T], at: usize, n: usize) {
-    #[cfg(target_arch = "x86_64")]
-    for i in (at..x.len().min(at + n)).step_by(64 / size_of::<T>()) {
-        // SAFETY: within the slice; a hint has no effect on memory.
-        unsafe { std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(x.as_ptr().add(i).cast()) };
+    for i in (at..x.len().min(at + n)).step_by(simd::LINE / size_of::<T>()) {
+        simd::prefetch(x.as_ptr().wrapping_add(i));
     }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = (x, at, n);
 }
 
 #[cfg(test)]

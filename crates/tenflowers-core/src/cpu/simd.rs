@@ -165,7 +165,19 @@ pub fn vectorize<R>(f: impl FnOnce(Lanes) -> R) -> R {
 }
 
 /// Bytes that the processor gets from memory together.
-const LINE: usize = 64;
+pub const LINE: usize = 64;
+
+/// Asks for the line of the cache around `p`, whatever is there.
+#[inline(always)]
+pub fn prefetch<T>(p: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a hint, which has no effect on memory.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(p.cast())
+    };
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = p;
+}
 
 /// As [`vectorize`], for loops that do little but read: with 256 bits a vector at most where `places`, the bits of addresses
 /// and steps in bytes, say that most of the wider vectors would lie in two lines of the cache.

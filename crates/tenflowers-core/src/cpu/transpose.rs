@@ -3,7 +3,7 @@
 //! Both sides are moved in whole vectors, by squares that are transposed in registers; what remains at the edges is done by
 //! squares that overlap the ones before them.
 use super::gemm::lanes::{self, Lanes, Task};
-use super::simd::isa;
+use super::simd::{isa, prefetch};
 
 /// Elements along a side of the tiles that callers cut their work into: a tile of 4-byte elements on each side fits the
 /// first cache.
@@ -27,12 +27,22 @@ struct Block<T> {
     to_row: usize,
     rows: usize,
     columns: usize,
+    /// How many rows further the same columns are read next; 0 where they are not.
+    ahead: usize,
+}
+
+/// Asks for the beginnings of `n` rows, which are so far apart that the processor does not foresee them, whatever is there.
+#[inline(always)]
+fn ask_for<T>(from: *const T, row: isize, n: usize) {
+    for i in 0..n as isize {
+        prefetch(from.wrapping_offset(i * row));
+    }
 }
 
 impl<T: Copy> Block<T> {
     #[inline(always)]
     unsafe fn squares<S: Square<Elem = T>>(self) {
-        let Block { from, from_row, to, to_row, rows, columns } = self;
+        let Block { from, from_row, to, to_row, rows, columns, ahead } = self;
         if rows < S::SIDE || columns < S::SIDE {
             // SAFETY: the caller's word.
             return unsafe { self.narrow() };
@@ -41,10 +51,12 @@ impl<T: Copy> Block<T> {
         loop {
             let mut i = 0;
             loop {
-                // SAFETY: the square lies within the block.
-                unsafe {
-                    S::turn(from.offset(i as isize * from_row).add(j), from_row, to.add(j * to_row + i), to_row);
+                let square = from.wrapping_offset(i as isize * from_row).wrapping_add(j);
+                if ahead > 0 {
+                    ask_for(square.wrapping_offset(ahead as isize * from_row), from_row, S::SIDE);
                 }
+                // SAFETY: the square lies within the block.
+                unsafe { S::turn(square, from_row, to.add(j * to_row + i), to_row) };
                 if i + S::SIDE == rows {
                     break;
                 }
@@ -60,7 +72,7 @@ impl<T: Copy> Block<T> {
     /// Element by element; where an image's channels are the shorter side, in loops that become shuffles of vectors.
     #[inline(always)]
     unsafe fn narrow(self) {
-        let Block { from, from_row, to, to_row, rows, columns } = self;
+        let Block { from, from_row, to, to_row, rows, columns, .. } = self;
         /// `$n` rows that are interleaved, or separated.
         macro_rules! channels {
             ($n:literal, [$($k:literal $row:ident),*]) => {{
@@ -127,7 +139,8 @@ impl<T: lanes::Float> Task<T> for Block<T> {
 }
 
 /// `to[j * to_row + i] = from[i * from_row + j]` for `i` below `rows` and `j` below `columns`, of elements of 1, 2, 4, 8 or 16
-/// bytes; offsets count elements. Best for blocks of up to `TILE` by `TILE`.
+/// bytes; offsets count elements. Best for blocks of up to `TILE` by `TILE`. Where the same columns are read next `ahead` rows
+/// further, these are asked for.
 ///
 /// # Safety
 /// All those elements are there, aligned to their size (16 bytes: to 8), and the two sides do not overlap.
@@ -136,10 +149,11 @@ pub unsafe fn block(
     (from, from_row): (*const u8, isize),
     (to, to_row): (*mut u8, usize),
     (rows, columns): (usize, usize),
+    ahead: usize,
 ) {
     macro_rules! of {
         ($T:ty) => {
-            Block { from: from.cast::<$T>(), from_row, to: to.cast::<$T>(), to_row, rows, columns }
+            Block { from: from.cast::<$T>(), from_row, to: to.cast::<$T>(), to_row, rows, columns, ahead }
         };
     }
     let isa = isa();
@@ -296,7 +310,7 @@ mod tests {
                     // SAFETY: both sides hold the block.
                     unsafe {
                         let (from, to) = ((from.as_ptr().cast(), pitch as isize), (to.as_mut_ptr().cast(), to_row));
-                        block(size_of::<T>(), from, to, (rows, columns));
+                        block(size_of::<T>(), from, to, (rows, columns), rows / 2 * 2);
                     }
                     for i in 0..rows {
                         for j in 0..columns {

@@ -30,17 +30,6 @@ pub(crate) trait Lanes: Copy {
     /// `self + a * b`.
     unsafe fn fma(self, a: Self, b: Self) -> Self;
     unsafe fn add(self, other: Self) -> Self;
-    /// Asks for the line of the cache around `p`, whatever is there.
-    #[inline(always)]
-    fn prefetch(p: *const Self::Elem) {
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: a hint, which has no effect on memory.
-        unsafe {
-            std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(p.cast())
-        };
-        #[cfg(not(target_arch = "x86_64"))]
-        let _ = p;
-    }
     /// `dst[j * dst_row + i] = src[i * src_row + j]` for `i` and `j` below `SIDE`.
     unsafe fn transpose(src: *const Self::Elem, src_row: isize, dst: *mut Self::Elem, dst_row: usize);
 }

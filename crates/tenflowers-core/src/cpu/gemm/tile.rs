@@ -2,6 +2,7 @@
 
 use super::Onto;
 use super::lanes::{Float, Lanes, Task};
+use crate::cpu::simd::prefetch;
 
 /// Rows and columns of the register tile.
 pub(crate) struct Geometry;
@@ -104,7 +105,7 @@ unsafe fn ahead<V: Lanes, const N: usize, S: Steps>(at: *const V::Elem, steps: S
         // SAFETY: steps of one length go on for ever.
         let at = at.wrapping_offset(unsafe { steps.at(p + S::AHEAD) });
         for v in 0..N {
-            V::prefetch(at.wrapping_add(v * V::LANES));
+            prefetch(at.wrapping_add(v * V::LANES));
         }
     }
 }
@@ -273,7 +274,7 @@ impl<T: Float> Strip<T> {
             // The rows of C are far apart, and not needed before the products are there.
             for i in 0..R {
                 for v in 0..N {
-                    V::prefetch(self.c.0.wrapping_add(i * self.c.1 + v * V::LANES));
+                    prefetch(self.c.0.wrapping_add(i * self.c.1 + v * V::LANES));
                 }
             }
             let rows = rows_of(1);

@@ -2,7 +2,7 @@
 //!
 //! Whether that is faster depends on the machine, and by a third either way: the first operations of that size do one half of
 //! their elements each way, and take the time. The elements are the same either way.
-use super::super::simd::{Isa, isa};
+use super::super::simd::{Isa, LINE, isa, prefetch};
 use super::drive::{BLOCK, Block, Buffer, GRAIN, INPUTS, Rows, Run};
 use std::mem::MaybeUninit;
 use std::sync::Mutex;
@@ -15,8 +15,6 @@ const LEAST: usize = 64 << 20;
 pub(super) const FEWEST: usize = LEAST / (16 * (INPUTS + 1));
 /// Operations that are measured.
 const MEASURED: usize = 4;
-/// A line of the cache.
-const LINE: usize = 64;
 
 /// Operations measured so far.
 static SEEN: AtomicUsize = AtomicUsize::new(0);
@@ -127,18 +125,6 @@ impl<'a> Past<'a> {
         }
         fence();
     }
-}
-
-/// Asks for a line, whatever is there.
-#[inline(always)]
-fn prefetch(at: *const u8) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: a hint, which has no effect on memory.
-    unsafe {
-        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(at.cast())
-    };
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = at;
 }
 
 /// Whether there are instructions for it.

@@ -3,6 +3,7 @@
 //! Dimensions are walked in the order of the destination's memory. Where source and destination have the same innermost
 //! dimension, runs are copied; where they differ, tiles are turned over; a source that stands still is written as one value.
 use super::{by_pieces, by_size};
+use crate::cpu::cache;
 use crate::cpu::simd::vectorize;
 use crate::cpu::walk::Walk;
 use crate::cpu::{View, ViewMut, pool, transpose};
@@ -275,6 +276,7 @@ fn turned(from: *const u8, to: *mut u8, size: usize, dims: &[Dim], best: usize) 
     let tiles: usize = rest.iter().map(|d| d.n).product::<usize>() * down * across;
     let (from, to) = (from as usize, to as usize);
     let turns = inner.to == 1 && outer.from == 1;
+    let far = inner.n * outer.n * size > cache::second() / 2;
     let task = |range: Range<usize>| {
         for tile in range {
             let (i, mut at) = (tile % down * rows, tile / down);
@@ -293,7 +295,8 @@ fn turned(from: *const u8, to: *mut u8, size: usize, dims: &[Dim], best: usize) 
             // SAFETY: a tile lies within both layouts, and the two do not overlap, as the order differs.
             unsafe {
                 if turns {
-                    transpose::block(size, (p, inner.from), (q, outer.to as usize), (m, n));
+                    let ahead = if far && i + m < inner.n { rows } else { 0 };
+                    transpose::block(size, (p, inner.from), (q, outer.to as usize), (m, n), ahead);
                 } else {
                     let steps = [(outer.to, outer.from), (inner.to, inner.from)];
                     by_size!(size, T => plane(p.cast::<T>(), q.cast::<T>(), steps, (n, m)));
