@@ -227,7 +227,7 @@ mod tests {
     fn only_large_outputs_of_whole_lines_apart_from_the_inputs() {
         let none = |_: &[Run], _: &Rows| {};
         let block = Block { run: &none, fixed: false };
-        let (x, to) = (4096 as *const u8, (1 << 40) as *mut u8);
+        let (x, to) = (4096 as *const u8, (1usize << 40) as *mut u8);
         let n = LEAST / 8;
         let measured = SEEN.load(Relaxed) < MEASURED;
         assert!(Past::new(block, &[(x, 4)], (to, 4), n).is_some() || !supported() || !measured);
