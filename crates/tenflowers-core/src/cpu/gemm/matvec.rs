@@ -9,6 +9,15 @@ use crate::error::Result;
 /// Elements of the matrix that one chunk reads.
 const GRAIN: usize = 1 << 17;
 
+/// Elements of the matrix that one chunk reads at most.
+const MOST: usize = 1 << 22;
+/// Bytes of a matrix that is read as it lies ...
+const FAR: usize = 1 << 20;
+/// ... in pieces of rows of this many bytes at least ...
+const PIECE: usize = 2 << 10;
+/// ... and of what waits in the first cache meanwhile.
+const NEAR: usize = 16 << 10;
+
 /// `y[i] = sum over p of m[i * row + p * col] * x[p]`, or `+=`.
 pub(crate) struct MatVec<T> {
     pub rows: usize,
@@ -30,6 +39,15 @@ impl<T: Float> MatVec<T> {
     /// Whether one of the two kernels below fits the strides.
     pub(crate) fn fits(&self) -> bool {
         self.col == 1 || (self.row == 1 && self.y_step == 1)
+    }
+
+    /// Whether so many elements of y wait in a cache while the matrix passes by row after row, as it lies in memory: it is
+    /// in no near cache.
+    fn passes_by(&self, n: usize) -> bool {
+        self.col != 1
+            && !self.accumulate
+            && n * self.k * size_of::<T>() >= FAR
+            && (PIECE..=NEAR).contains(&(n * size_of::<T>()))
     }
 
     /// # Safety
@@ -58,7 +76,12 @@ impl<T: Float> MatVec<T> {
                 }
             }
         };
-        let grain = (GRAIN / self.k.max(1)).next_multiple_of(128);
+        let mut grain = (GRAIN / self.k.max(1)).next_multiple_of(128);
+        if self.passes_by(self.rows) {
+            // Rows of the matrix in long pieces, as many as there are threads for; no sum is cut by it.
+            let share = self.rows.div_ceil(pool::num_threads());
+            grain = grain.max(share.min(MOST / self.k.max(1)).next_multiple_of(128));
+        }
         if self.rows <= grain {
             work(0..self.rows);
             return Ok(());
@@ -156,6 +179,10 @@ impl<T: Float> Task<T> for Columns<'_, T> {
 
     #[inline(always)]
     unsafe fn run<V: Lanes<Elem = T>>(self) {
+        if self.of.passes_by(self.range.len()) {
+            // SAFETY: the caller's word.
+            return unsafe { passing::<V>(self.of, self.range) };
+        }
         let mut i = self.range.start;
         while i < self.range.end {
             let left = self.range.end - i;
@@ -187,4 +214,54 @@ unsafe fn columns<V: Lanes, const N: usize, const PART: bool>(
         store::<V, 1, N, PART>(acc, (of.y.add(first), 0), last, of.accumulate);
     }
     if PART { left } else { N * V::LANES }
+}
+
+/// The same sums in the same order, which wait in y for the next rows of the matrix.
+#[inline(always)]
+unsafe fn passing<V: Lanes>(of: &MatVec<V::Elem>, range: std::ops::Range<usize>) {
+    let mut p = 0;
+    while p < of.k {
+        // SAFETY: the caller's word.
+        unsafe {
+            if p == 0 || p + 4 > of.k {
+                add_rows::<V, 1>(of, range.clone(), p);
+                p += 1;
+            } else {
+                add_rows::<V, 4>(of, range.clone(), p);
+                p += 4;
+            }
+        }
+    }
+}
+
+/// Adds `R` rows of the matrix to the sums, which begin with the first.
+#[inline(always)]
+unsafe fn add_rows<V: Lanes, const R: usize>(of: &MatVec<V::Elem>, range: std::ops::Range<usize>, p: usize) {
+    // SAFETY: the caller's word.
+    unsafe {
+        let (mut rows, mut x) = ([of.matrix; R], [V::splat(V::Elem::ZERO); R]);
+        for r in 0..R {
+            let at = (p + r) as isize;
+            rows[r] = of.matrix.offset(at * of.col);
+            x[r] = V::splat(*of.x.offset(at * of.x_step));
+        }
+        let zero = V::splat(V::Elem::ZERO);
+        let mut i = range.start;
+        while i + V::LANES <= range.end {
+            let mut sum = if p == 0 { zero } else { V::load(of.y.add(i)) };
+            for r in 0..R {
+                sum = sum.fma(x[r], V::load(rows[r].add(i)));
+            }
+            sum.store(of.y.add(i));
+            i += V::LANES;
+        }
+        let n = range.end - i;
+        if n > 0 {
+            let mut sum = if p == 0 { zero } else { V::load_first(of.y.add(i), n) };
+            for r in 0..R {
+                sum = sum.fma(x[r], V::load_first(rows[r].add(i), n));
+            }
+            sum.store_first(of.y.add(i), n);
+        }
+    }
 }

@@ -112,6 +112,9 @@ fn large_floats_are_packed_and_shared_rightly() {
     // Rows that share cache sets, and few of them.
     check([30, 130, 1024], (0, 1), |x| x as f32 - 3.0);
     check([20, 70, 640], (0, 1), |x| x as f64 - 3.0);
+    // A matrix that passes by sums that wait, and one of whose rows not all are whole vectors.
+    check([1, 1100, 301], (0, 0), |x| x as f32 - 3.0);
+    check([1201, 1, 303], (1, 0), |x| x as f64 - 3.0);
     // B in several blocks.
     check([3, 2100, 513], (0, 1), |x| x as f32 - 3.0);
 }
