@@ -102,7 +102,7 @@ macro_rules! panels {
     ($($elem:ty: $baseline:ty, [$avx2:ty, $avx512:ty] $(, $code:ident $dots:ty)?;)*) => {$(
         impl Panels for $elem {
             unsafe fn by_panels(dims: [usize; 3], a: Mat<$elem>, b: Mat<$elem>, c: (*mut $elem, usize), onto: Onto<$elem>) -> Result<()> {
-                                // SAFETY: the caller's word; `isa` names what this machine has.
+                // SAFETY: the caller's word; `isa` names what this machine has.
                 unsafe {
                     match simd::isa() {
                         $(
