@@ -141,7 +141,8 @@ impl Conv2d {
     fn product<T: Product>(&self, x: &[T], w: &[T], bias: Option<&[T]>, y: &mut [T]) -> Result<()> {
         let (image, output) = (self.in_channels * self.plane_in(), self.out_channels * self.plane_out());
         let room = num_threads() * cache::second() / 4;
-        let together = (room / (output * size_of::<T>())).clamp(1, self.batch);
+        let near = (room / (output * size_of::<T>())).clamp(1, self.batch);
+        let together = if bias.is_some() { near } else { self.batch };
         for (x, y) in x.chunks(together * image).zip(y.chunks_mut(together * output)) {
             let some = Conv2d { batch: y.len() / output, ..*self };
             let (a, b) = (matrix(w, self.taps(), false), matrix(x, self.plane_in(), false));

@@ -170,6 +170,36 @@ trait Kernel<S: Scheme> {
     );
 }
 
+/// What the sums of a tile come to, of which each row has `width`.
+///
+/// # Safety
+/// As of [`Kernel`].
+#[inline(always)]
+unsafe fn finish<S: Scheme>(
+    width: usize,
+    (rows, columns): (usize, usize),
+    sums: *const S::Total,
+    (c, ldc): (*mut S::Elem, usize),
+    onto: Onto<S::Elem>,
+) {
+    for i in 0..rows {
+        let onto = onto.map(
+            #[inline(always)]
+            |(d, ldd)| d.wrapping_add(i * ldd),
+        );
+        // SAFETY: the caller's word.
+        unsafe {
+            let (sums, c) = (sums.add(i * width), c.add(i * ldc));
+            // A whole row is of a length that the compiler knows.
+            if columns == width {
+                S::finish(sums, onto, c, width);
+            } else {
+                S::finish(sums, onto, c, columns);
+            }
+        }
+    }
+}
+
 /// Whether panels pay: a product with a vector reads its matrix once.
 pub(super) fn fit([m, n, k]: [usize; 3]) -> bool {
     m > 1 && n > 1 && k <= STEPS

@@ -119,8 +119,7 @@ pub unsafe fn drive(inputs: &[View], compute: &[DType], out: &mut ViewMut, into:
     let mut to = operand(out_dtype, into, start);
     to.convert = converter(into, out_dtype);
     let inner = walk.inner();
-    let direct = |(x, &step): (&Operand, &isize)| x.same && (step == 1 || step == 0 && block.fixed);
-    let past = if walk.shape().len() == 1 && to.same && inner[0] == 1 && ins.iter().zip(&inner[1..]).all(direct) {
+    let past = if walk.numel() >= past::FEWEST && walk.shape().len() == 1 && are_direct(&ins, &to, inner, block) {
         let size = |step: isize, v: &View| if step == 0 { 0 } else { v.dtype.size() };
         past(block, inputs.iter().zip(&inner[1..]).map(|(v, &step)| (v.start(), size(step, v))), out, walk.numel())
     } else {
@@ -185,6 +184,12 @@ impl Operand {
     fn place(&self, index: isize) -> *mut u8 {
         (self.at as *mut u8).wrapping_offset(index * self.size as isize)
     }
+}
+
+/// Whether the block works on the operands where they lie, with these steps of the output and the inputs.
+fn are_direct(ins: &[Operand], to: &Operand, steps: &[isize], block: Block) -> bool {
+    let direct = |(x, &step): (&Operand, &isize)| x.same && (step == 1 || step == 0 && block.fixed);
+    to.same && steps[0] == 1 && ins.iter().zip(&steps[1..]).all(direct)
 }
 
 /// One elementwise operation over operands of any layout.

@@ -22,11 +22,9 @@ static SEEN: AtomicUsize = AtomicUsize::new(0);
 /// for memory that was touched for the first time. The lock is only tried, so that a forked child need not wait for it.
 static FASTEST: Mutex<[u64; 2]> = Mutex::new([u64::MAX / 2; 2]);
 
-/// How an operation writes.
+/// How an operation writes that does not go by way of the caches as others do.
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum Way {
-    /// By way of the caches.
-    Through,
     Past,
     /// Elements below the number one way, the others the other way: past the caches first where that is said.
     Half(usize, bool),
@@ -62,19 +60,18 @@ impl<'a> Past<'a> {
             seen if seen < MEASURED => Way::Half(n / 2 / GRAIN * GRAIN, seen.is_multiple_of(2)),
             // A little more has to be gained than chance gives.
             _ if FASTEST.try_lock().is_ok_and(|times| times[1] + times[1] / 32 < times[0]) => Way::Past,
-            _ => Way::Through,
+            _ => return None,
         };
         let mut sizes = [0; INPUTS];
         for (to, (_, size)) in sizes.iter_mut().zip(ins) {
             *to = *size;
         }
-        (way != Way::Through).then(|| Past { block, sizes, out_size, way, bytes, times: Default::default() })
+        Some(Past { block, sizes, out_size, way, bytes, times: Default::default() })
     }
 
     /// `n` elements from `first` on, which are where the runs begin.
     pub fn run(&self, ins: &[Run], to: *mut u8, first: usize, n: usize) {
         match self.way {
-            Way::Through => (self.block.run)(ins, &Rows::one(to, n)),
             Way::Past => self.pieces(ins, to, n),
             Way::Half(half, past_first) => {
                 let past = (first < half) == past_first;
@@ -202,7 +199,7 @@ mod tests {
         if !supported() {
             return;
         }
-        for way in [Way::Through, Way::Past, Way::Half(GRAIN, true), Way::Half(2 * GRAIN, false)] {
+        for way in [Way::Past, Way::Half(GRAIN, true), Way::Half(2 * GRAIN, false)] {
             let memory = Memory::new(n * 4, false).unwrap();
             let to = memory.as_ptr();
             let past = Past {

@@ -1,7 +1,7 @@
 //! The kernel of vector registers: a few rows of A by two vectors of columns.
 
-use super::Kernel;
 use super::words::panel_of;
+use super::{Kernel, finish};
 use crate::cpu::gemm::Onto;
 use crate::cpu::gemm::scheme::Scheme;
 use std::mem::MaybeUninit;
@@ -121,18 +121,6 @@ unsafe fn strip<S: Scheme, const R: usize, const N: usize>(
                 S::totals(sums[i][v], totals.add((i * N + v) * S::LANES));
             }
         }
-        for i in 0..rows {
-            let onto = onto.map(
-                #[inline(always)]
-                |(d, ldd)| d.add(i * ldd),
-            );
-            let (totals, c) = (totals.add(i * N * S::LANES), c.add(i * ldc));
-            // A whole row is of a length that the compiler knows.
-            if columns == N * S::LANES {
-                S::finish(totals, onto, c, N * S::LANES);
-            } else {
-                S::finish(totals, onto, c, columns);
-            }
-        }
+        finish::<S>(N * S::LANES, (rows, columns), totals, (c, ldc), onto);
     }
 }

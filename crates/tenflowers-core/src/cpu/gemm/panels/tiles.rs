@@ -3,8 +3,8 @@
 //! A tile of A is 16 rows of 16 words that follow each other along k, one of B 16 groups of 16 columns, which is how columns
 //! are packed for vectors too. Rows and steps of k that are not there are zeros.
 
-use super::Kernel;
 use super::words::{panel_of, turned};
+use super::{Kernel, finish};
 use crate::cpu::gemm::Onto;
 use crate::cpu::gemm::scheme::Scheme;
 use crate::cpu::gemm::scheme::halves::Dots;
@@ -282,7 +282,7 @@ impl<S: Tiled> Block<S> {
             if depth.0 + depth.1 == groups {
                 let (c, ldc) = self.c;
                 let onto = self.onto.map(|(d, ldd)| (d.wrapping_add(i * ldd + j), ldd));
-                finish::<S>((rows, columns), sums, (c.wrapping_add(i * ldc + j), ldc), onto);
+                finish::<S>(WIDE, (rows, columns), sums, (c.wrapping_add(i * ldc + j), ldc), onto);
             }
         }
     }
@@ -338,32 +338,6 @@ unsafe fn tile<S: Tiled, const R: usize, const N: usize>(
                 sums = in(reg) sums, row = in(reg) 4 * SIDE,
                 options(nostack, preserves_flags),
             );
-        }
-    }
-}
-
-/// What the sums of a block come to.
-#[inline(always)]
-unsafe fn finish<S: Scheme>(
-    (rows, columns): (usize, usize),
-    sums: *const S::Total,
-    (c, ldc): (*mut S::Elem, usize),
-    onto: Onto<S::Elem>,
-) {
-    for i in 0..rows {
-        let onto = onto.map(
-            #[inline(always)]
-            |(d, ldd)| d.wrapping_add(i * ldd),
-        );
-        // SAFETY: the caller's word.
-        unsafe {
-            let (sums, c) = (sums.add(i * WIDE), c.add(i * ldc));
-            // A whole row is of a length that the compiler knows.
-            if columns == WIDE {
-                S::finish(sums, onto, c, WIDE);
-            } else {
-                S::finish(sums, onto, c, columns);
-            }
         }
     }
 }

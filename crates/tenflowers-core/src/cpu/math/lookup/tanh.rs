@@ -1,4 +1,4 @@
-//! tanh; near 0 as `x` times what it is less than `x`.
+//! tanh; near 0 as `x` times `tanh(x) / x`.
 use super::{Segments, run};
 use std::arch::x86_64::*;
 
