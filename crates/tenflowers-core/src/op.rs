@@ -161,7 +161,8 @@ fn run_new(op: &dyn Op, inputs: &[&Tensor], metas: Metas) -> Result<Outputs> {
     Ok(outs)
 }
 
-fn recording(inputs: &[&Tensor]) -> bool {
+/// Whether an operation on these is written down for the way back.
+pub fn recording(inputs: &[&Tensor]) -> bool {
     grad::is_enabled() && inputs.iter().any(|t| t.requires_grad())
 }
 

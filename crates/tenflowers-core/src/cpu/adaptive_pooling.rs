@@ -77,7 +77,7 @@ impl AdaptivePool {
                             }
                             for (n, y) in y.iter_mut().enumerate() {
                                 let window = self.window(2, n);
-                                *y = sum(&sums[window.clone()]).over((lines * window.len()) as i64);
+                                *y = sum(&sums[window.clone()]).over(T::count((lines * window.len()) as i64));
                             }
                         }
                     },
@@ -112,7 +112,7 @@ impl AdaptivePool {
                                 share.fill(T::ZERO);
                                 for (n, g) in dy.iter().enumerate() {
                                     let window = self.window(2, n);
-                                    let g = g.over((count * window.len()) as i64);
+                                    let g = g.over(T::count((count * window.len()) as i64));
                                     share[window].iter_mut().for_each(|s| *s = s.plus(g));
                                 }
                                 for line in lines {

@@ -1,14 +1,13 @@
 //! The largest element, or the mean, of windows of planes.
 use super::pair;
 use crate::cpu::dense::{read, write};
-use crate::cpu::number::Ordered;
 use crate::cpu::pooling::{Pool2d, spread};
 use crate::cpu::{View, ViewMut};
 use crate::dtype::DType;
 use crate::error::{Result, TensorError};
 use crate::grad::{Back, Slot};
 use crate::layout::Shape;
-use crate::op::{Grads, Keep, Meta, Op, apply, apply_all};
+use crate::op::{Grads, Keep, Meta, Op, apply, apply_all, recording};
 use crate::ops::reduce::{computed, widened};
 use crate::ops::{gather, reshape_to};
 use crate::schema::Value;
@@ -16,26 +15,36 @@ use crate::tensor::Tensor;
 use crate::{compute_type, ops};
 use smallvec::smallvec;
 
-/// `[planes, h, w]` to the largest of each window, and where in its plane it is.
+/// `[planes, h, w]` to the largest of each window, and with `places` where in its plane it is, which the gradient needs.
 #[derive(Debug, Clone)]
-struct MaxPool(Pool2d);
+struct MaxPool {
+    sizes: Pool2d,
+    places: bool,
+}
 
 impl Op for MaxPool {
     fn name(&self) -> &'static str {
         "max_pool2d"
     }
     fn infer(&self, inputs: &[&Tensor]) -> Result<Meta> {
-        let shape: Shape = smallvec![self.0.planes, self.0.output[0], self.0.output[1]];
-        Ok(Meta::New(smallvec![(shape.clone(), inputs[0].dtype()), (shape, DType::I64)]))
+        let shape: Shape = smallvec![self.sizes.planes, self.sizes.output[0], self.sizes.output[1]];
+        let mut metas = smallvec![(shape.clone(), inputs[0].dtype())];
+        if self.places {
+            metas.push((shape, DType::I64));
+        }
+        Ok(Meta::New(metas))
     }
     fn cpu(&self, inputs: &[View], outs: &mut [ViewMut]) -> Result<()> {
-        let [values, indices] = outs else { unreachable!("two outputs") };
+        let [values, indices @ ..] = outs else { unreachable!("an output") };
         let (n, dtype) = (values.layout.numel(), inputs[0].dtype);
         let done = compute_type!(dtype, [int float], T => widened::<T, _>(&inputs[0], |x| {
             computed::<T>(values, |to| {
                 // SAFETY: the output is new and in one run.
                 let to = unsafe { std::slice::from_raw_parts_mut(to, n) };
-                self.0.max(&x.to_slice::<T>()?, T::LOWEST, to, indices.fresh::<i64>())
+                match indices {
+                    [indices] => self.sizes.max(&x.to_slice::<T>()?, to, indices.fresh::<i64>()),
+                    _ => self.sizes.largest(&x.to_slice::<T>()?, to),
+                }
             })
         }));
         done.unwrap_or_else(|| Err(TensorError::dtype("max_pool2d", dtype)))
@@ -44,7 +53,7 @@ impl Op for MaxPool {
         smallvec![Slot::Output(1)]
     }
     fn vjp(&self, back: &Back) -> Result<Grads> {
-        let (planes, [h, w]) = (self.0.planes, self.0.input);
+        let (planes, [h, w]) = (self.sizes.planes, self.sizes.input);
         max_gradient(back, smallvec![planes, h, w])
     }
 }
@@ -214,7 +223,7 @@ ops! {
         pub fn max_pool2d(input: &Tensor, kernel_size: &[i64], stride: Option<&[i64]> = None::<&[i64]>, padding: &[i64] = &[0i64] as &[i64], dilation: &[i64] = &[1i64] as &[i64], ceil_mode: bool = false, return_indices: bool = false) -> Value {
             let windows = Windows { kernel: kernel_size, stride, padding, dilation, ceil: ceil_mode };
             let (sizes, x) = planes("max_pool2d", input, &windows)?;
-            let outs = apply_all(&MaxPool(sizes), &[&x])?;
+            let outs = apply_all(&MaxPool { sizes, places: return_indices || recording(&[&x]) }, &[&x])?;
             let values = unfold(&outs[0], input)?;
             Ok(if return_indices { Value::Tensors(vec![values, unfold(&outs[1], input)?]) } else { Value::Tensor(values) })
         }

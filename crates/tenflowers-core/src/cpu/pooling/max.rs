@@ -1,0 +1,154 @@
+//! The largest element of each window, and where it is.
+
+use super::Pool2d;
+use super::lines::{Lines, constant_stride, down, group, groups, put};
+use crate::cpu::number::Ordered;
+use crate::cpu::pool::Parts;
+use crate::cpu::simd::vectorize;
+use crate::error::{Result, TensorError};
+
+impl Pool2d {
+    /// The largest element of each window; a nan if there is one, the lowest value if there is no element.
+    ///
+    /// # Errors
+    /// `Interrupted`.
+    pub fn largest<T: Ordered + Send + Sync>(&self, x: &[T], values: &mut [T]) -> Result<()> {
+        self.check(x.len(), values.len());
+        let values = Parts::new(values);
+        self.rows(&|rows, out| {
+            // SAFETY: each row of the output is made once.
+            let values = unsafe { values.part(out) };
+            vectorize(
+                #[inline(always)]
+                |_| {
+                    let (mut line, columns) = (Lines::new(self, 1, T::LOWEST), self.output[1]);
+                    for (row, values) in rows.zip(values.chunks_exact_mut(columns)) {
+                        self.fold(
+                            self.plane(x, row),
+                            row % self.output[0],
+                            T::LOWEST,
+                            &mut line,
+                            values,
+                            #[inline(always)]
+                            |a, b| b.larger(a),
+                        );
+                    }
+                },
+            );
+        })
+    }
+
+    /// The largest element of each window, and where in its plane it stands: the first of equal ones, the last nan if
+    /// there is one. A window without any element gives the lowest value and index 0.
+    ///
+    /// # Errors
+    /// `Argument` where the taps of a window are more than 2^32 elements apart, `Interrupted`.
+    pub fn max<T: Ordered + Send + Sync>(&self, x: &[T], values: &mut [T], indices: &mut [i64]) -> Result<()> {
+        self.check(x.len(), values.len());
+        assert_eq!(values.len(), indices.len());
+        let (values, indices) = (Parts::new(values), Parts::new(indices));
+        let (steps, gaps) = (self.steps()?, self.gaps());
+        let columns = self.output[1];
+        self.rows(&|rows, out| {
+            // SAFETY: each row of the output is made once.
+            let (values, indices) = unsafe { (values.part(out.clone()), indices.part(out)) };
+            vectorize(
+                #[inline(always)]
+                |_| {
+                    let mut lines = Lines::new(self, self.kernel[0], T::LOWEST);
+                    for row in rows.clone() {
+                        let here = (row - rows.start) * columns..(row + 1 - rows.start) * columns;
+                        let (values, indices) = (&mut values[here.clone()], &mut indices[here]);
+                        let (plane, row) = (self.plane(x, row), row % self.output[0]);
+                        constant_stride!(self.stride[1], S => groups!(columns, N => {
+                            self.max_row::<T, S, N>(plane, row, &steps, &mut lines, values, indices);
+                        }));
+                        if self.heights(row).1 == 0 {
+                            indices.fill(0);
+                        }
+                        for &column in &gaps {
+                            indices[column] = 0;
+                        }
+                    }
+                },
+            );
+        })
+    }
+
+    /// Places are counted from the first element of the window, as if it had no padding, until they are written.
+    #[inline(always)]
+    fn max_row<T: Ordered, const S: usize, const N: usize>(
+        &self,
+        plane: &[T],
+        row: usize,
+        steps: &Steps,
+        lines: &mut Lines<T>,
+        values: &mut [T],
+        indices: &mut [i64],
+    ) {
+        let (first, count) = self.heights(row);
+        let (first, step) = (first * self.input[1], self.dilation[0] * self.input[1]);
+        for n in 0..count {
+            down(
+                lines.inside(self, n),
+                &plane[first + n * step..],
+                (1, 0),
+                #[inline(always)]
+                |x, _| x,
+            );
+        }
+        let stride = if S == 0 { self.stride[1] } else { S };
+        let (mut at, columns) = (0, values.len());
+        while at < columns {
+            let column = at.min(columns - N);
+            let start = column * stride;
+            let mut best = [T::LOWEST; N];
+            let Some(&(mut places)) = steps.firsts[column..].first_chunk::<N>() else { unreachable!("of each column") };
+            for n in 0..count {
+                let line = &lines.elements[n * lines.pitch + start..(n + 1) * lines.pitch];
+                for j in 0..self.kernel[1] {
+                    let x = group::<T, S, N>(&line[j * self.dilation[1]..], stride);
+                    let place = n as u32 * steps.down + j as u32 * steps.along;
+                    for i in 0..N {
+                        // Padding is never larger, so that its place is of no matter.
+                        let larger = x[i].above(best[i]) | x[i].is_nothing();
+                        best[i] = if larger { x[i] } else { best[i] };
+                        places[i] = if larger { place } else { places[i] };
+                    }
+                }
+            }
+            put(values, column, best);
+            let window = (first + start) as i64 - self.padding[1] as i64;
+            let mut found = [0; N];
+            for i in 0..N {
+                found[i] = window + (i * stride) as i64 + i64::from(places[i]);
+            }
+            put(indices, column, found);
+            at += N;
+        }
+    }
+
+    fn steps(&self) -> Result<Steps> {
+        let (down, along) = (self.dilation[0].saturating_mul(self.input[1]), self.dilation[1]);
+        let last = (self.kernel[0] - 1).saturating_mul(down).saturating_add((self.kernel[1] - 1).saturating_mul(along));
+        if u32::try_from(last).is_err() {
+            return Err(TensorError::argument("max_pool2d", "a window spans more than 2^32 elements of its plane"));
+        }
+        let first = |n: usize| (0..self.kernel[1]).find(|&j| self.at(1, n, j).is_some()).unwrap_or(0);
+        let firsts = (0..self.output[1]).map(|n| (first(n) * along) as u32).collect();
+        Ok(Steps { down: down as u32, along: along as u32, firsts })
+    }
+
+    /// The columns whose windows meet no element.
+    fn gaps(&self) -> Vec<usize> {
+        (0..self.output[1]).filter(|&n| (0..self.kernel[1]).all(|j| self.at(1, n, j).is_none())).collect()
+    }
+}
+
+/// From one tap of a window to the next, in elements of the plane.
+struct Steps {
+    down: u32,
+    along: u32,
+    /// From the first tap of a row of the window to the first that is not padding, for each column of the output.
+    firsts: Vec<u32>,
+}
