@@ -266,9 +266,34 @@ unsafe fn each_near<T: Copy, U, const N: usize, const FIXED: usize>(
     far_ones
 }
 
+/// What stands for the elements of one size.
+trait Word: Copy {
+    fn choose(condition: bool, a: Self, b: Self) -> Self;
+}
+
+/// By bits: of `if`, LLVM may make a branch to one of two loads, which nothing foresees.
+macro_rules! words {
+    ($($t:ty)*) => {$(
+        impl Word for $t {
+            #[inline(always)]
+            fn choose(condition: bool, a: $t, b: $t) -> $t {
+                b ^ (a ^ b) & <$t>::from(condition).wrapping_neg()
+            }
+        }
+    )*};
+}
+words!(u8 u16 u32 u64);
+
+impl Word for C64 {
+    #[inline(always)]
+    fn choose(condition: bool, a: C64, b: C64) -> C64 {
+        if condition { a } else { b }
+    }
+}
+
 /// `condition ? a : b`, by element size alone.
 pub fn select(condition: &View, a: &View, b: &View, out: &mut ViewMut) -> Result<()> {
-    fn pick<T: Copy>(ins: &[Run], to: &Rows) {
+    fn pick<T: Word>(ins: &[Run], to: &Rows) {
         vectorize(
             #[inline(always)]
             |_| {
@@ -276,11 +301,9 @@ pub fn select(condition: &View, a: &View, b: &View, out: &mut ViewMut) -> Result
                     let [c, a, b] = [0, 1, 2].map(|k| ins[k].nth(row).at);
                     let (a, b, start) = (a.cast::<T>(), b.cast::<T>(), start.cast::<T>());
                     for i in 0..to.len {
-                        // SAFETY: the driver hands over runs of as many elements of this size. Both are read, so that
-                        // there is no branch.
+                        // SAFETY: the driver hands over runs of as many elements of this size.
                         unsafe {
-                            let (x, y) = (*a.add(i), *b.add(i));
-                            start.add(i).write(if *c.add(i) != 0 { x } else { y });
+                            start.add(i).write(T::choose(*c.add(i) != 0, *a.add(i), *b.add(i)));
                         }
                     }
                 }

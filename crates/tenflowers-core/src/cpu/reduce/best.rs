@@ -1,9 +1,13 @@
 //! Extremes and where they are.
-use super::super::{View, accumulate, map, number::Ordered, pool, simd::vectorize};
+use super::super::{
+    View, accumulate, map,
+    number::Ordered,
+    pool,
+    simd::{LINE, prefetch, vectorize},
+};
 use super::{COLUMNS, Plan};
 use crate::dtype::Element;
 use crate::error::Result;
-use std::ops::Range;
 
 /// Whether `x` goes before `best`: by its size, and what is no number before all numbers. Equal ones do not.
 #[inline(always)]
@@ -46,11 +50,12 @@ pub fn best<T: Element + Ordered>(
     })
 }
 
-/// First the extreme, then the first element like it: both by vectors.
+/// Elements that are compared with the extreme together.
+const CHUNK: usize = 64;
+
+/// First the extreme, then the first element like it: both by vectors. While the second looks at what the first cache holds,
+/// the next row is asked for.
 fn row<T: Element + Ordered>(x: &[T], largest: bool) -> (T, usize) {
-    let found = |range: Range<usize>, best: T| {
-        x[range.clone()].iter().position(|&x| x == best || best.is_nothing() && x.is_nothing()).map(|k| range.start + k)
-    };
     macro_rules! find {
         () => {{
             let start = if largest { T::LOWEST } else { T::HIGHEST };
@@ -74,30 +79,36 @@ fn row<T: Element + Ordered>(x: &[T], largest: bool) -> (T, usize) {
                 )
             };
             let nothing = best.is_nothing();
-            let mut at = 0;
-            for chunk in x.chunks(64) {
-                let mut any = false;
-                for &x in chunk {
-                    any |= (x == best) | (nothing & x.is_nothing());
+            let (chunks, rest) = x.as_chunks::<CHUNK>();
+            for (c, chunk) in chunks.iter().enumerate() {
+                for line in (0..size_of_val(chunk)).step_by(LINE) {
+                    prefetch(chunk.as_ptr().wrapping_add(x.len()).wrapping_byte_add(line));
                 }
-                if any {
-                    break;
+                let mut hits = [0u8; CHUNK];
+                for i in 0..CHUNK {
+                    hits[i] = u8::from((chunk[i] == best) | (nothing & chunk[i].is_nothing()));
                 }
-                at += 64;
+                for (w, eight) in hits.as_chunks::<8>().0.iter().enumerate() {
+                    let word = u64::from_le_bytes(*eight);
+                    if word != 0 {
+                        let k = c * CHUNK + w * 8 + (word.trailing_zeros() / 8) as usize;
+                        return (x[k], k);
+                    }
+                }
             }
-            (best, at)
+            let like = |x: &T| *x == best || nothing && x.is_nothing();
+            let k = rest.iter().position(like).map_or(0, |k| chunks.len() * CHUNK + k);
+            (x[k], k)
         }};
     }
-    let (best, at) = if const { map::wide::<T>() } {
+    if const { map::wide::<T>() } {
         vectorize(
             #[inline(always)]
             |_| find!(),
         )
     } else {
         find!()
-    };
-    let k = found(at.min(x.len())..x.len().min(at + 64), best).unwrap_or(0);
-    (x[k], k)
+    }
 }
 
 fn column<T: Element + Ordered>(

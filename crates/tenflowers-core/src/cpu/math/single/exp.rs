@@ -43,8 +43,10 @@ pub fn exp(lanes: Lanes, x: f32) -> f32 {
     // Beyond these the result is infinite or 0 for sure; a NaN passes both comparisons.
     let x = if x > 89.0 { 89.0 } else { x };
     let x = if x < -104.0 { -104.0 } else { x };
-    // 2^n alone may not be a normal number.
-    let (lift, back) = if x < 0.0 { (64.0, 1.0 / LIFT) } else { (-64.0, LIFT) };
+    // 2^n alone may not be a normal number: 2^64 more of it below 0, 2^64 less above, made from the sign without a choice.
+    let sign = x.to_bits() & (1 << 31);
+    let lift = f32::from_bits((-64f32).to_bits() ^ sign);
+    let back = f32::from_bits(LIFT.to_bits() - (sign >> 1));
     let (n, power) = power_of_two(lanes, x, lift);
     of_rest(lanes, rest(lanes, x, n)) * power * back
 }
