@@ -308,6 +308,8 @@ macro_rules! powers {
 powers! {
     POW { [float]: lanes |x, y| lanes.pow(x, y), [int]: |x, y| x.power(y), [complex]: |x, y| complex_power(x, y) }
     // Those to the numbers that most are.
+    ONE { [float]: |_x, _y| 1.0 }
+    SAME { [float]: |x, _y| x }
     SQUARE { [float]: |x, _y| x * x }
     CUBE { [float]: |x, _y| x * x * x }
     ROOT { [float]: |x, _y| x.sqrt() }
@@ -320,6 +322,8 @@ powers! {
 fn power_row(dtype: DType, exponent: Operand) -> &'static BinaryRow {
     match exponent {
         Operand::Scalar(Scalar::Int(e)) if dtype.is_float() => match e {
+            0 => &ONE,
+            1 => &SAME,
             2 => &SQUARE,
             3 => &CUBE,
             -1 => &INVERSE,
@@ -327,6 +331,8 @@ fn power_row(dtype: DType, exponent: Operand) -> &'static BinaryRow {
             _ => &POW,
         },
         Operand::Scalar(Scalar::Float(e)) if dtype.is_float() => match e {
+            0.0 => &ONE,
+            1.0 => &SAME,
             2.0 => &SQUARE,
             3.0 => &CUBE,
             0.5 => &ROOT,
@@ -356,6 +362,9 @@ fn pow_base(g: &Tensor, x: &Kept, y: &Kept) -> Result<Tensor> {
     if let Kept::Scalar(s) = y {
         if s.is_zero() {
             return zeros(g);
+        }
+        if let (Operand::Tensor(x), C64 { re: 2.0, im: 0.0 }) = (x.into(), s.as_complex()) {
+            return g.mul(&conj(&x.mul(*s)?)?);
         }
         let less = Scalar::Complex(s.as_complex() - 1.0);
         let less = if s.category() == crate::Category::Complex { less } else { Scalar::Float(s.as_f64() - 1.0) };

@@ -20,6 +20,8 @@ const A_BYTES: usize = 352 << 10;
 const B_BYTES: usize = 4 << 20;
 /// Above this an operand that is read again and again is packed.
 const PACK_BYTES: usize = 128 << 10;
+/// Columns up to which rows of A are read where they lie: they are read again too few times for a copy to pay.
+const FEW_COLUMNS: usize = 256;
 /// Rows this far apart fall on the same cache sets.
 const ALIASING: usize = 4096;
 /// Floating point operations that are worth a worker.
@@ -71,7 +73,7 @@ pub(crate) unsafe fn product<T: Float>(
     let blocked = Blocked {
         isa,
         tile: (mr, nr),
-        pack_a: n > 2 * nr
+        pack_a: n > if a.col == 1 { FEW_COLUMNS } else { 2 * nr }
             && m >= mr
             && ((a.col != 1 && a.row != 1) || m * k * size > PACK_BYTES || (far(a.row) && far(a.col.max(a.row)))),
         pack_b: b.col != 1 || (m > 2 * mr && (n * k * size > 2 * PACK_BYTES || far(b.row))),
