@@ -1,14 +1,18 @@
-//! The thread pool: fork-join over an atomic cursor, in which the caller takes part.
+//! The thread pool: fork-join over chunks, in which the caller takes part.
 //!
 //! Work is cut into chunks by its shape only, never by the number of threads, so results do not depend on that number.
-//! A dynamic cursor degrades gracefully when another process takes a core; a static split with a barrier does not. What
-//! is left then is a worker that loses its core in the middle of a chunk, for which all others wait: so workers let others
-//! run between chunks, before the system makes them, and leave the core of the caller to the caller.
+//! Each thread begins with its own part of them, the same part in job after job, so that it finds in its core's cache what
+//! it left there; who is done takes from the others. This degrades gracefully when another process takes a core, which a
+//! static split with a barrier does not. What is left then is a worker that loses its core in the middle of a chunk, for
+//! which all others wait: so workers let others run between chunks, before the system makes them, and leave the core of the
+//! caller to the caller.
 
 mod place;
+mod share;
 
 use crate::error::{Result, TensorError};
 use crate::host;
+use share::Shares;
 use std::any::Any;
 use std::cell::Cell;
 use std::marker::PhantomData;
@@ -51,7 +55,16 @@ pub fn parallel(chunks: usize, work: &(dyn Fn(usize) + Sync)) -> Result<()> {
     if chunks < 2 || num_threads() == 1 {
         return serial(chunks, work);
     }
-    Pool::current().run(chunks, work)
+    // Shares count in 32 bits.
+    for first in (0..chunks).step_by(share::MOST) {
+        let chunks = share::MOST.min(chunks - first);
+        if first == 0 {
+            Pool::current().run(chunks, work)?
+        } else {
+            Pool::current().run(chunks, &|i| work(first + i))?
+        }
+    }
+    Ok(())
 }
 
 /// Cuts `0..n` into pieces of `grain` (the last may be shorter) and runs `work` on each, as [`parallel`] does.
@@ -167,13 +180,13 @@ fn serial(chunks: usize, work: &(dyn Fn(usize) + Sync)) -> Result<()> {
     Ok(())
 }
 
-/// One call of [`parallel`]. Shared by count, so that a worker that comes late finds the cursor at its end and no more.
+/// One call of [`parallel`]. Shared by count, so that a worker that comes late finds all claimed and no more.
 struct Job {
     /// Lives in the caller's frame: may be called only for a claimed chunk, since the caller waits for those.
     work: *const (dyn Fn(usize) + Sync),
     chunks: usize,
-    /// The next chunk to claim.
-    next: AtomicUsize,
+    /// What nobody has claimed.
+    shares: Shares,
     /// Chunks that have neither ended nor been called off.
     left: AtomicUsize,
     panic: Mutex<Option<Box<dyn Any + Send>>>,
@@ -189,16 +202,9 @@ unsafe impl Send for Job {}
 unsafe impl Sync for Job {}
 
 impl Job {
-    fn is_open(&self) -> bool {
-        self.next.load(Ordering::Relaxed) < self.chunks
-    }
-
-    /// Claims a chunk and runs it; false when there is none left.
-    fn step(&self) -> bool {
-        let i = self.next.fetch_add(1, Ordering::Relaxed);
-        if i >= self.chunks {
-            return false;
-        }
+    /// Claims a chunk, of the part of participant `me` first, and runs it; false when there is none left.
+    fn step(&self, me: usize) -> bool {
+        let Some(i) = self.shares.claim(me) else { return false };
         // SAFETY: chunk `i` is claimed and not yet counted off, so the caller still waits in `run` and `work` lives.
         let work = unsafe { &*self.work };
         if let Err(payload) = catch_unwind(AssertUnwindSafe(|| work(i))) {
@@ -211,8 +217,7 @@ impl Job {
 
     /// Takes all chunks that nobody has claimed out of the job.
     fn call_off(&self) {
-        let claimed = self.next.swap(self.chunks, Ordering::Relaxed).min(self.chunks);
-        self.count_off(self.chunks - claimed);
+        self.count_off(self.shares.take_all());
     }
 
     fn count_off(&self, n: usize) {
@@ -278,7 +283,7 @@ impl Pool {
             // SAFETY: only the lifetime changes; `run` returns after every claimed chunk has ended.
             work: unsafe { std::mem::transmute::<&(dyn Fn(usize) + Sync), &'static (dyn Fn(usize) + Sync)>(work) },
             chunks,
-            next: AtomicUsize::new(0),
+            shares: Shares::new(chunks, num_threads()),
             left: AtomicUsize::new(chunks),
             panic: Mutex::new(None),
             caller: thread::current(),
@@ -294,7 +299,7 @@ impl Pool {
                     job.call_off();
                     break;
                 }
-                if !job.step() {
+                if !job.step(0) {
                     break;
                 }
             }
@@ -315,8 +320,8 @@ impl Pool {
         let helpers = num_threads() - 1;
         let mut state = lock(&self.state);
         while state.workers < helpers {
-            let worker = thread::Builder::new().name("tenflowers".into());
-            if worker.spawn(|| self.serve()).is_err() {
+            let (worker, me) = (thread::Builder::new().name("tenflowers".into()), state.workers + 1);
+            if worker.spawn(move || self.serve(me)).is_err() {
                 break;
             }
             state.workers += 1;
@@ -344,8 +349,9 @@ impl Pool {
         self.wake.notify_all();
     }
 
-    /// The life of a worker.
-    fn serve(&self) {
+    /// The life of a worker, who is participant `me` of all jobs. Two may be the same for a while, where the number of threads
+    /// changes.
+    fn serve(&self, me: usize) {
         INSIDE.set(true);
         let mut may_sleep = false;
         let mut turn = Instant::now();
@@ -355,12 +361,12 @@ impl Pool {
                 state.workers -= 1;
                 return;
             }
-            if let Some(job) = state.jobs.iter().find(|j| j.is_open()).cloned() {
+            if let Some(job) = state.jobs.iter().find(|j| j.shares.are_left()).cloned() {
                 drop(state);
                 if job.processor.is_some() && job.processor == place::processor() {
                     place::leave_processor();
                 }
-                while job.step() {
+                while job.step(me) {
                     if turn.elapsed() > TURN {
                         thread::yield_now();
                         turn = Instant::now();
