@@ -223,12 +223,13 @@ impl<T: Float> Blocked<T> {
         };
         let most = (A_BYTES / size_of::<T>() / k / self.tile.0).max(1) * self.tile.0;
         let (rows, columns) = cut([m, n, k], self.tile, most, serial);
-        let across = n.div_ceil(columns);
+        let (down, across) = (m.div_ceil(rows), n.div_ceil(columns));
         let b = SharedOperand(operand);
         let onto = SharedOnto(onto);
         let outcome = Outcome::default();
         let task = |t: usize| {
-            let (i0, j0) = (t / across * rows, t % across * columns);
+            // A thread stays with the columns whose panels are in its cache, as long as there are rows.
+            let (i0, j0) = (t % down * rows, t / down * columns);
             let dims = [rows.min(m - i0), columns.min(n - j0), k];
             let b = match b.get() {
                 Operand::Strided(b, row, col) => Operand::Strided(b.wrapping_add(j0), row, col),
@@ -250,7 +251,7 @@ impl<T: Float> Blocked<T> {
                 }
             }
         };
-        let tasks = m.div_ceil(rows) * across;
+        let tasks = down * across;
         // Also on one thread by way of the pool, which asks between tasks whether to stop.
         if small {
             (0..tasks).for_each(task);

@@ -148,10 +148,11 @@ impl<S: Scheme, K: Kernel<S>> Outer<S, K> {
         }
         let most = (K::A_BYTES / (groups * size_of::<S::Word>()) / K::MR).max(1) * K::MR;
         let (rows, columns) = cut([m, n, k], (K::MR, nr), most, serial);
-        let across = n.div_ceil(columns);
+        let (down, across) = (m.div_ceil(rows), n.div_ceil(columns));
         let outcome = Outcome::default();
         let task = |t: usize| {
-            let (i0, j0) = (t / across * rows, t % across * columns);
+            // A thread stays with the columns whose panels are in its cache, as long as there are rows.
+            let (i0, j0) = (t % down * rows, t / down * columns);
             let (m, n) = (rows.min(m - i0), columns.min(n - j0));
             outcome.with((m + K::MR) * groups, |a: &mut Scratch<S::Word>| {
                 // SAFETY: the caller's word; the scratch has room for the rows of the block.
@@ -161,7 +162,7 @@ impl<S: Scheme, K: Kernel<S>> Outer<S, K> {
                 }
             });
         };
-        let tasks = m.div_ceil(rows) * across;
+        let tasks = down * across;
         if small {
             (0..tasks).for_each(task)
         } else {
