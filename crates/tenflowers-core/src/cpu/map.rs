@@ -277,7 +277,7 @@ macro_rules! words {
         impl Word for $t {
             #[inline(always)]
             fn choose(condition: bool, a: $t, b: $t) -> $t {
-                b ^ (a ^ b) & <$t>::from(condition).wrapping_neg()
+                b ^ ((a ^ b) & <$t>::from(condition).wrapping_neg())
             }
         }
     )*};

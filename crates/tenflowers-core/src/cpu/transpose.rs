@@ -158,7 +158,7 @@ pub unsafe fn block(
     }
     let mut isa = isa();
     // Wide vectors would lie in two lines of the cache each, half as wide ones every other at most.
-    let places = from.addr() | to.addr() | from_row.unsigned_abs() * size | to_row * size;
+    let places = from.addr() | to.addr() | (from_row.unsigned_abs() * size) | (to_row * size);
     if isa == Isa::Avx512 && !places.is_multiple_of(LINE) {
         isa = Isa::Avx2;
     }

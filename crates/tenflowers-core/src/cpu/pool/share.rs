@@ -35,7 +35,7 @@ impl Part {
 }
 
 fn pack((start, end): (u32, u32)) -> u64 {
-    u64::from(end) << 32 | u64::from(start)
+    (u64::from(end) << 32) | u64::from(start)
 }
 
 fn length(part: u64) -> usize {
