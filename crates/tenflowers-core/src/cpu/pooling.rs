@@ -5,7 +5,7 @@
 mod lines;
 mod max;
 
-use crate::cpu::gemm::Product;
+use crate::cpu::gemm::{Outcome, Product};
 use crate::cpu::pool::{Parts, ranges};
 use crate::cpu::simd::vectorize;
 use crate::error::Result;
@@ -145,14 +145,17 @@ impl Pool2d {
     pub fn average<T: Mean>(&self, x: &[T], y: &mut [T], count_include_pad: bool, divisor: Option<i64>) -> Result<()> {
         self.check(x.len(), y.len());
         assert_eq!(self.dilation, [1, 1]);
-        let y = Parts::new(y);
+        let (y, outcome) = (Parts::new(y), Outcome::default());
         self.rows(&|rows, out| {
             // SAFETY: each row of the output is made once.
             let y = unsafe { y.part(out) };
             vectorize(
                 #[inline(always)]
                 |_| {
-                    let mut line = Lines::new(self, 1, T::ZERO);
+                    let mut line = match Lines::new(self, 1, T::ZERO) {
+                        Ok(line) => line,
+                        Err(e) => return outcome.note(e),
+                    };
                     let mut counts = Counts::new(self, count_include_pad, divisor);
                     for (row, y) in rows.zip(y.chunks_exact_mut(self.output[1])) {
                         let (plane, row) = (self.plane(x, row), row % self.output[0]);
@@ -169,7 +172,8 @@ impl Pool2d {
                     }
                 },
             );
-        })
+        })?;
+        outcome.result()
     }
 
     /// The gradient of [`average`](Self::average); writes all of `dx`.

@@ -4,6 +4,8 @@
 //! work.
 
 use super::Pool2d;
+use crate::cpu::vec_for;
+use crate::error::Result;
 
 /// Calls `f` with a constant stride, of which LLVM makes vectors: `constant_stride!(stride, S => f::<S>(..))`.
 macro_rules! constant_stride {
@@ -55,10 +57,12 @@ pub(super) struct Lines<T> {
 }
 
 impl<T: Copy> Lines<T> {
-    /// `count` lines of nothing but `pad`.
-    pub(super) fn new(p: &Pool2d, count: usize, pad: T) -> Lines<T> {
-        let pitch = p.output[1] * p.stride[1] + p.dilation[1] * (p.kernel[1] - 1);
-        Lines { pitch, elements: vec![pad; count * pitch] }
+    /// `count` lines of nothing but `pad`, as long as the windows of a row reach.
+    pub(super) fn new(p: &Pool2d, count: usize, pad: T) -> Result<Lines<T>> {
+        let pitch = p.output[1].saturating_sub(1) * p.stride[1] + p.dilation[1] * (p.kernel[1] - 1) + 1;
+        let mut elements = vec_for(count.saturating_mul(pitch))?;
+        elements.resize(count * pitch, pad);
+        Ok(Lines { pitch, elements })
     }
 
     /// Where the elements of input rows stand in line `n`, and how many of them windows meet.

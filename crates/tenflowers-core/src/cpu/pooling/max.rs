@@ -2,6 +2,7 @@
 
 use super::Pool2d;
 use super::lines::{Lines, constant_stride, down, group, groups, put};
+use crate::cpu::gemm::Outcome;
 use crate::cpu::number::Ordered;
 use crate::cpu::pool::Parts;
 use crate::cpu::simd::vectorize;
@@ -11,17 +12,21 @@ impl Pool2d {
     /// The largest element of each window; a nan if there is one, the lowest value if there is no element.
     ///
     /// # Errors
-    /// `Interrupted`.
+    /// `OutOfMemory`, `Interrupted`.
     pub fn largest<T: Ordered + Send + Sync>(&self, x: &[T], values: &mut [T]) -> Result<()> {
         self.check(x.len(), values.len());
-        let values = Parts::new(values);
+        let (values, outcome) = (Parts::new(values), Outcome::default());
         self.rows(&|rows, out| {
             // SAFETY: each row of the output is made once.
             let values = unsafe { values.part(out) };
             vectorize(
                 #[inline(always)]
                 |_| {
-                    let (mut line, columns) = (Lines::new(self, 1, T::LOWEST), self.output[1]);
+                    let columns = self.output[1];
+                    let mut line = match Lines::new(self, 1, T::LOWEST) {
+                        Ok(line) => line,
+                        Err(e) => return outcome.note(e),
+                    };
                     for (row, values) in rows.zip(values.chunks_exact_mut(columns)) {
                         self.fold(
                             self.plane(x, row),
@@ -35,27 +40,31 @@ impl Pool2d {
                     }
                 },
             );
-        })
+        })?;
+        outcome.result()
     }
 
     /// The largest element of each window, and where in its plane it stands: the first of equal ones, the last nan if
     /// there is one. A window without any element gives the lowest value and index 0.
     ///
     /// # Errors
-    /// `Argument` where the taps of a window are more than 2^32 elements apart, `Interrupted`.
+    /// `Argument` where the taps of a window are more than 2^32 elements apart, `OutOfMemory`, `Interrupted`.
     pub fn max<T: Ordered + Send + Sync>(&self, x: &[T], values: &mut [T], indices: &mut [i64]) -> Result<()> {
         self.check(x.len(), values.len());
         assert_eq!(values.len(), indices.len());
         let (values, indices) = (Parts::new(values), Parts::new(indices));
         let (steps, gaps) = (self.steps()?, self.gaps());
-        let columns = self.output[1];
+        let (columns, outcome) = (self.output[1], Outcome::default());
         self.rows(&|rows, out| {
             // SAFETY: each row of the output is made once.
             let (values, indices) = unsafe { (values.part(out.clone()), indices.part(out)) };
             vectorize(
                 #[inline(always)]
                 |_| {
-                    let mut lines = Lines::new(self, self.kernel[0], T::LOWEST);
+                    let mut lines = match Lines::new(self, self.kernel[0], T::LOWEST) {
+                        Ok(lines) => lines,
+                        Err(e) => return outcome.note(e),
+                    };
                     for row in rows.clone() {
                         let here = (row - rows.start) * columns..(row + 1 - rows.start) * columns;
                         let (values, indices) = (&mut values[here.clone()], &mut indices[here]);
@@ -72,7 +81,8 @@ impl Pool2d {
                     }
                 },
             );
-        })
+        })?;
+        outcome.result()
     }
 
     /// Places are counted from the first element of the window, as if it had no padding, until they are written.
