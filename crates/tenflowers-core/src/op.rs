@@ -313,7 +313,7 @@ fn write_to(op: &dyn Op, inputs: &[&Tensor], target: &Tensor) -> Result<Tensor> 
 /// # Errors
 /// Where a target requires grad and gradients are recorded.
 pub fn apply_into(op: &dyn Op, inputs: &[&Tensor], targets: &[&Tensor]) -> Result<()> {
-    if grad::is_enabled() && inputs.iter().chain(targets).any(|t| t.requires_grad()) {
+    if recording(inputs) || recording(targets) {
         return Err(TensorError::grad(op.name(), "changes tensors that require grad in place; use no_grad"));
     }
     if targets.iter().any(|t| t.layout().overlaps_itself()) {

@@ -141,21 +141,17 @@ impl Pool2d {
     /// counts; `divisor` replaces the count.
     ///
     /// # Errors
-    /// `Interrupted`.
+    /// `OutOfMemory`, `Interrupted`.
     pub fn average<T: Mean>(&self, x: &[T], y: &mut [T], count_include_pad: bool, divisor: Option<i64>) -> Result<()> {
         self.check(x.len(), y.len());
         assert_eq!(self.dilation, [1, 1]);
-        let (y, outcome) = (Parts::new(y), Outcome::default());
-        self.rows(&|rows, out| {
+        let y = Parts::new(y);
+        self.rows(1, T::ZERO, &|rows, out, mut line| {
             // SAFETY: each row of the output is made once.
             let y = unsafe { y.part(out) };
             vectorize(
                 #[inline(always)]
                 |_| {
-                    let mut line = match Lines::new(self, 1, T::ZERO) {
-                        Ok(line) => line,
-                        Err(e) => return outcome.note(e),
-                    };
                     let mut counts = Counts::new(self, count_include_pad, divisor);
                     for (row, y) in rows.zip(y.chunks_exact_mut(self.output[1])) {
                         let (plane, row) = (self.plane(x, row), row % self.output[0]);
@@ -172,8 +168,7 @@ impl Pool2d {
                     }
                 },
             );
-        })?;
-        outcome.result()
+        })
     }
 
     /// The gradient of [`average`](Self::average); writes all of `dx`.
@@ -243,16 +238,25 @@ impl Pool2d {
         &x[row / self.output[0] * size..][..size]
     }
 
-    /// Runs `work(rows, elements)` for the rows of all output planes, some at a time.
-    fn rows(&self, work: &(dyn Fn(Range<usize>, Range<usize>) + Sync)) -> Result<()> {
+    /// Runs `work(rows, elements, room)` for the rows of all output planes, some at a time, with room for `count` lines of
+    /// the input, padded.
+    fn rows<T: Copy + Sync>(
+        &self,
+        count: usize,
+        pad: T,
+        work: &(dyn Fn(Range<usize>, Range<usize>, Lines<T>) + Sync),
+    ) -> Result<()> {
         let [rows, columns] = self.output;
         if columns == 0 {
             return Ok(());
         }
         let cost = columns * self.kernel[0] * self.kernel[1];
-        ranges(self.planes * rows, (4 * GRAIN).div_ceil(cost.max(1)), &|range| {
-            work(range.clone(), range.start * columns..range.end * columns);
-        })
+        let outcome = Outcome::default();
+        ranges(self.planes * rows, (4 * GRAIN).div_ceil(cost.max(1)), &|range| match Lines::new(self, count, pad) {
+            Ok(lines) => work(range.clone(), range.start * columns..range.end * columns, lines),
+            Err(e) => outcome.note(e),
+        })?;
+        outcome.result()
     }
 
     /// Runs `work` on each input plane.

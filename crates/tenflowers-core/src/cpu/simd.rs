@@ -153,9 +153,14 @@ impl Lanes {
 /// outside. Enter once a chunk of work, never once an element.
 #[inline]
 pub fn vectorize<R>(f: impl FnOnce(Lanes) -> R) -> R {
-    match isa() {
+    vectorize_by(isa(), f)
+}
+
+#[inline]
+fn vectorize_by<R>(isa: Isa, f: impl FnOnce(Lanes) -> R) -> R {
+    match isa {
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: `isa` names only what this machine has.
+        // SAFETY: `isa` and `isa_at` name only what this machine has.
         Isa::Avx512 => unsafe { with_avx512(f) },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
@@ -179,16 +184,21 @@ pub fn prefetch<T>(p: *const T) {
     let _ = p;
 }
 
-/// As [`vectorize`], for loops that do little but read: with 256 bits a vector at most where `places`, the bits of addresses
+/// [`isa`], for loops that do little but read and write: one of 256 bits a vector at most where `places`, the bits of addresses
 /// and steps in bytes, say that most of the wider vectors would lie in two lines of the cache.
 #[inline]
-pub fn vectorize_reads<R>(places: usize, f: impl FnOnce(Lanes) -> R) -> R {
+pub fn isa_at(places: usize) -> Isa {
     match isa() {
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: a machine with AVX-512 has AVX2.
-        Isa::Avx512 if !places.is_multiple_of(LINE) => unsafe { with_avx2(f) },
-        _ => vectorize(f),
+        // A machine with AVX-512 has AVX2.
+        Isa::Avx512 if !places.is_multiple_of(LINE) => Isa::Avx2,
+        isa => isa,
     }
+}
+
+/// As [`vectorize`], by the instructions of [`isa_at`].
+#[inline]
+pub fn vectorize_reads<R>(places: usize, f: impl FnOnce(Lanes) -> R) -> R {
+    vectorize_by(isa_at(places), f)
 }
 
 #[cfg(target_arch = "x86_64")]

@@ -3,7 +3,7 @@
 //! Both sides are moved in whole vectors, by squares that are transposed in registers; what remains at the edges is done by
 //! squares that overlap the ones before them.
 use super::gemm::lanes::{self, Lanes, Task};
-use super::simd::{Isa, LINE, isa, prefetch};
+use super::simd::{Isa, isa_at, prefetch};
 
 /// Elements along a side of the tiles that callers cut their work into: a tile of 4-byte elements on each side fits the
 /// first cache.
@@ -156,12 +156,7 @@ pub unsafe fn block(
             Block { from: from.cast::<$T>(), from_row, to: to.cast::<$T>(), to_row, rows, columns, ahead }
         };
     }
-    let mut isa = isa();
-    // Wide vectors would lie in two lines of the cache each, half as wide ones every other at most.
-    let places = from.addr() | to.addr() | (from_row.unsigned_abs() * size) | (to_row * size);
-    if isa == Isa::Avx512 && !places.is_multiple_of(LINE) {
-        isa = Isa::Avx2;
-    }
+    let isa = isa_at(from.addr() | to.addr() | (from_row.unsigned_abs() * size) | (to_row * size));
     // SAFETY: the caller's word; the machine has what `isa` names. As floats, elements are only moved.
     unsafe {
         match size {

@@ -6,7 +6,7 @@ use crate::dtype::{DType, Scalar};
 use crate::error::{Result, TensorError};
 use crate::grad::Back;
 use crate::layout::{Layout, broadcast};
-use crate::op::{Class, Grads, Keep, Meta, Op, apply, apply_to};
+use crate::op::{Class, Grads, Keep, Meta, Op, apply, apply_to, recording};
 use crate::ops;
 use crate::tensor::Tensor;
 use smallvec::smallvec;
@@ -155,7 +155,7 @@ pub fn fill(target: &Tensor, value: Scalar) -> Result<Tensor> {
 
 /// A result written into the tensor of `out=`, for operations that cannot write there as they run.
 pub fn write_out(op: &'static str, target: &Tensor, result: &Tensor) -> Result<Tensor> {
-    if crate::grad::is_enabled() && (result.requires_grad() || target.requires_grad()) {
+    if recording(&[result, target]) {
         return Err(TensorError::grad(op, "out= takes no part in gradients; use no_grad"));
     }
     super::promote::written(op, target, result)

@@ -222,15 +222,13 @@ impl<T: Float> Blocked<T> {
             }
         };
         let most = (A_BYTES / size_of::<T>() / k / self.tile.0).max(1) * self.tile.0;
-        let (rows, columns) = cut([m, n, k], self.tile, most, serial);
-        let (down, across) = (m.div_ceil(rows), n.div_ceil(columns));
+        let blocks = cut([m, n, k], self.tile, most, serial);
         let b = SharedOperand(operand);
         let onto = SharedOnto(onto);
         let outcome = Outcome::default();
         let task = |t: usize| {
-            // A thread stays with the columns whose panels are in its cache, as long as there are rows.
-            let (i0, j0) = (t % down * rows, t / down * columns);
-            let dims = [rows.min(m - i0), columns.min(n - j0), k];
+            let (i0, j0) = blocks.start(m, t);
+            let dims = [blocks.rows.min(m - i0), blocks.columns.min(n - j0), k];
             let b = match b.get() {
                 Operand::Strided(b, row, col) => Operand::Strided(b.wrapping_add(j0), row, col),
                 Operand::Packed(b) => Operand::Packed(b.wrapping_add(j0 * k)),
@@ -251,7 +249,7 @@ impl<T: Float> Blocked<T> {
                 }
             }
         };
-        let tasks = down * across;
+        let tasks = blocks.count(m, n);
         // Also on one thread by way of the pool, which asks between tasks whether to stop.
         if small {
             (0..tasks).for_each(task);
@@ -262,18 +260,39 @@ impl<T: Float> Blocked<T> {
     }
 }
 
+/// The blocks that the tasks of a product make, all of one size but the last.
+#[derive(Clone, Copy)]
+pub(super) struct Blocks {
+    pub rows: usize,
+    pub columns: usize,
+}
+
+impl Blocks {
+    /// How many there are in `m` rows of `n` columns.
+    pub(super) fn count(self, m: usize, n: usize) -> usize {
+        m.div_ceil(self.rows) * n.div_ceil(self.columns)
+    }
+
+    /// The first row and column of block `t`: a thread stays with the columns whose panels are in its cache, as long as there
+    /// are rows.
+    pub(super) fn start(self, m: usize, t: usize) -> (usize, usize) {
+        let down = m.div_ceil(self.rows);
+        (t % down * self.rows, t / down * self.columns)
+    }
+}
+
 /// Rows and columns of one task: blocks of at most `most` rows for the caches, cut further while there are too few for
 /// the threads. This may depend on their number, as no sum is cut by it.
-pub(super) fn cut([m, n, k]: [usize; 3], (mr, nr): (usize, usize), most: usize, serial: bool) -> (usize, usize) {
+pub(super) fn cut([m, n, k]: [usize; 3], (mr, nr): (usize, usize), most: usize, serial: bool) -> Blocks {
     let mut columns = n.next_multiple_of(nr);
     let mut rows = most.min(m.next_multiple_of(mr));
     if serial {
-        return (rows, columns);
+        return Blocks { rows, columns };
     }
     // Blocks of equal height rather than a thin last one.
     rows = m.div_ceil(m.div_ceil(rows)).next_multiple_of(mr);
     let wanted = 4 * pool::num_threads();
-    while m.div_ceil(rows) * n.div_ceil(columns) < wanted && rows * columns * k > GRAIN {
+    while (Blocks { rows, columns }).count(m, n) < wanted && rows * columns * k > GRAIN {
         // The side of more tiles; half of it in whole tiles.
         let (down, across) = (rows.div_ceil(mr), columns.div_ceil(nr));
         if across >= down && across > 1 {
@@ -284,7 +303,7 @@ pub(super) fn cut([m, n, k]: [usize; 3], (mr, nr): (usize, usize), most: usize, 
             break;
         }
     }
-    (rows, columns)
+    Blocks { rows, columns }
 }
 
 struct SharedOperand<T>(Operand<T>);

@@ -28,10 +28,6 @@ impl Part {
             }
         }
     }
-
-    fn left(&self) -> usize {
-        length(self.0.load(Ordering::Relaxed))
-    }
 }
 
 fn pack((start, end): (u32, u32)) -> u64 {
@@ -66,7 +62,7 @@ impl Shares {
 
     /// Whether there is something left to claim, perhaps.
     pub(super) fn are_left(&self) -> bool {
-        self.parts[..self.used].iter().any(|part| part.left() > 0)
+        self.parts[..self.used].iter().any(|part| length(part.0.load(Ordering::Relaxed)) > 0)
     }
 
     /// Leaves nothing, and tells how many chunks there were.

@@ -2,7 +2,6 @@
 
 use super::Pool2d;
 use super::lines::{Lines, constant_stride, down, group, groups, put};
-use crate::cpu::gemm::Outcome;
 use crate::cpu::number::Ordered;
 use crate::cpu::pool::Parts;
 use crate::cpu::simd::vectorize;
@@ -15,19 +14,14 @@ impl Pool2d {
     /// `OutOfMemory`, `Interrupted`.
     pub fn largest<T: Ordered + Send + Sync>(&self, x: &[T], values: &mut [T]) -> Result<()> {
         self.check(x.len(), values.len());
-        let (values, outcome) = (Parts::new(values), Outcome::default());
-        self.rows(&|rows, out| {
+        let values = Parts::new(values);
+        self.rows(1, T::LOWEST, &|rows, out, mut line| {
             // SAFETY: each row of the output is made once.
             let values = unsafe { values.part(out) };
             vectorize(
                 #[inline(always)]
                 |_| {
-                    let columns = self.output[1];
-                    let mut line = match Lines::new(self, 1, T::LOWEST) {
-                        Ok(line) => line,
-                        Err(e) => return outcome.note(e),
-                    };
-                    for (row, values) in rows.zip(values.chunks_exact_mut(columns)) {
+                    for (row, values) in rows.zip(values.chunks_exact_mut(self.output[1])) {
                         self.fold(
                             self.plane(x, row),
                             row % self.output[0],
@@ -40,8 +34,7 @@ impl Pool2d {
                     }
                 },
             );
-        })?;
-        outcome.result()
+        })
     }
 
     /// The largest element of each window, and where in its plane it stands: the first of equal ones, the last nan if
@@ -53,18 +46,13 @@ impl Pool2d {
         self.check(x.len(), values.len());
         assert_eq!(values.len(), indices.len());
         let (values, indices) = (Parts::new(values), Parts::new(indices));
-        let (steps, gaps) = (self.steps()?, self.gaps());
-        let (columns, outcome) = (self.output[1], Outcome::default());
-        self.rows(&|rows, out| {
+        let (steps, columns) = (self.steps()?, self.output[1]);
+        self.rows(self.kernel[0], T::LOWEST, &|rows, out, mut lines| {
             // SAFETY: each row of the output is made once.
             let (values, indices) = unsafe { (values.part(out.clone()), indices.part(out)) };
             vectorize(
                 #[inline(always)]
                 |_| {
-                    let mut lines = match Lines::new(self, self.kernel[0], T::LOWEST) {
-                        Ok(lines) => lines,
-                        Err(e) => return outcome.note(e),
-                    };
                     for row in rows.clone() {
                         let here = (row - rows.start) * columns..(row + 1 - rows.start) * columns;
                         let (values, indices) = (&mut values[here.clone()], &mut indices[here]);
@@ -75,14 +63,13 @@ impl Pool2d {
                         if self.heights(row).1 == 0 {
                             indices.fill(0);
                         }
-                        for &column in &gaps {
+                        for &column in &steps.gaps {
                             indices[column] = 0;
                         }
                     }
                 },
             );
-        })?;
-        outcome.result()
+        })
     }
 
     /// Places are counted from the first element of the window, as if it had no padding, until they are written.
@@ -144,14 +131,10 @@ impl Pool2d {
         if u32::try_from(last).is_err() {
             return Err(TensorError::argument("max_pool2d", "a window spans more than 2^32 elements of its plane"));
         }
-        let first = |n: usize| (0..self.kernel[1]).find(|&j| self.at(1, n, j).is_some()).unwrap_or(0);
-        let firsts = (0..self.output[1]).map(|n| (first(n) * along) as u32).collect();
-        Ok(Steps { down: down as u32, along: along as u32, firsts })
-    }
-
-    /// The columns whose windows meet no element.
-    fn gaps(&self) -> Vec<usize> {
-        (0..self.output[1]).filter(|&n| (0..self.kernel[1]).all(|j| self.at(1, n, j).is_none())).collect()
+        let first = |n: usize| (0..self.kernel[1]).find(|&j| self.at(1, n, j).is_some());
+        let firsts = (0..self.output[1]).map(|n| (first(n).unwrap_or(0) * along) as u32).collect();
+        let gaps = (0..self.output[1]).filter(|&n| first(n).is_none()).collect();
+        Ok(Steps { down: down as u32, along: along as u32, firsts, gaps })
     }
 }
 
@@ -161,4 +144,6 @@ struct Steps {
     along: u32,
     /// From the first tap of a row of the window to the first that is not padding, for each column of the output.
     firsts: Vec<u32>,
+    /// The columns whose windows meet no element.
+    gaps: Vec<usize>,
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::cpu::number::Ordered;
 use crate::cpu::pool::set_num_threads;
 use crate::cpu::simd::tests::each_isa;
 
@@ -48,18 +49,25 @@ fn numbers(n: usize) -> Vec<f32> {
     (0..n).map(|i| (i * 7919 % 23) as f32 - 11.0).collect()
 }
 
+/// The maxima and their places; without the places they are the same.
+fn maxima<T: Ordered + Send + Sync + Default + std::fmt::Debug>(p: &Pool2d, x: &[T]) -> (Vec<T>, Vec<i64>) {
+    let n = outputs(p).count();
+    let (mut values, mut indices, mut alone) = (vec![T::default(); n], vec![0; n], vec![T::default(); n]);
+    p.max(x, &mut values, &mut indices).unwrap();
+    p.largest(x, &mut alone).unwrap();
+    assert_eq!(alone, values, "{p:?}");
+    (values, indices)
+}
+
 #[test]
 fn max_finds_the_first_maximum_and_its_place() {
     each_isa(|isa| {
         for p in cases() {
             let size = p.input[0] * p.input[1];
             let x = numbers(p.planes * size);
-            let n = outputs(&p).count();
-            let (mut values, mut indices) = (vec![0.0; n], vec![0; n]);
-            p.max(&x, &mut values, &mut indices).unwrap();
+            let (values, indices) = maxima(&p, &x);
             let whole: Vec<i32> = x.iter().map(|&x| x as i32).collect();
-            let (mut whole_values, mut whole_indices) = (vec![0; n], vec![0; n]);
-            p.max(&whole, &mut whole_values, &mut whole_indices).unwrap();
+            let (whole_values, whole_indices) = maxima(&p, &whole);
             for (o, (plane, i, j)) in outputs(&p).enumerate() {
                 let mut best = (f32::NEG_INFINITY, 0);
                 for at in window(&p, i, j) {
@@ -93,6 +101,9 @@ fn nan_and_the_lowest_value_win_as_they_should() {
     p.max(&x, &mut values, &mut indices).unwrap();
     assert!(values[0] == low && values[1].is_nan() && values[2] == 3.0, "{values:?}");
     assert_eq!(indices, [0, 9, 5]);
+    let mut alone = [0.0; 3];
+    p.largest(&x, &mut alone).unwrap();
+    assert!(alone[0] == low && alone[1].is_nan() && alone[2] == 3.0, "{alone:?}");
     // Both taps of a dilated window lie in the padding.
     let p = Pool2d { input: [1, 4], kernel: [1, 2], stride: [1, 1], padding: [0, 1], dilation: [1, 5], ..p };
     let p = Pool2d { output: [1, 1], ..p };
@@ -105,10 +116,8 @@ fn max_backward_adds_up_where_the_maximum_was() {
     for p in cases() {
         let size = p.input[0] * p.input[1];
         let x = numbers(p.planes * size);
-        let n = outputs(&p).count();
-        let (mut values, mut indices) = (vec![0.0; n], vec![0; n]);
-        p.max(&x, &mut values, &mut indices).unwrap();
-        let dy = numbers(n);
+        let (_, indices) = maxima(&p, &x);
+        let dy = numbers(indices.len());
         let (mut dx, mut expected) = (vec![7.0; x.len()], vec![0.0; x.len()]);
         spread(p.planes, &dy, &indices, &mut dx).unwrap();
         for (o, (plane, ..)) in outputs(&p).enumerate() {

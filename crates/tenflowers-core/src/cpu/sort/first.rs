@@ -93,7 +93,7 @@ pub(super) fn by_rank<E: Entry>(entries: &[E], to: &mut [E]) {
                         ranks[i] += u64::from(entry < block[i]);
                     }
                 }
-                for i in 0..BLOCK.min(entries.len().saturating_sub(b * BLOCK)) {
+                for i in 0..BLOCK.min(entries.len() - b * BLOCK) {
                     to[ranks[i] as usize] = block[i];
                 }
             }

@@ -5,7 +5,7 @@ use crate::dtype::{DType, Scalar};
 use crate::error::{Result, TensorError};
 use crate::grad::{self, Back, Slot};
 use crate::layout::{Shape, broadcast};
-use crate::op::{Grads, Keep, Meta, Op, Outputs, apply, apply_into};
+use crate::op::{Grads, Keep, Meta, Op, Outputs, apply, apply_into, recording};
 use crate::ops::promote::written;
 use crate::ops::view::{expand_to, permute_to};
 use crate::ops::{assign, full_of, to_dtype};
@@ -379,7 +379,7 @@ pub fn index_write(x: &Tensor, indices: &[Option<Tensor>], values: &Tensor, add:
     if let ([Some(mask)], [], false) = (indices, values.shape(), add)
         && (mask.dtype(), mask.shape()) == (DType::Bool, x.shape())
         && x.rank() > 0
-        && !(grad::is_enabled() && (x.requires_grad() || values.requires_grad()))
+        && !recording(&[x, values])
     {
         return assign::to(Some(x), x, &crate::ops::where_(mask, values.into(), x.into())?).map(drop);
     }
@@ -387,7 +387,7 @@ pub fn index_write(x: &Tensor, indices: &[Option<Tensor>], values: &Tensor, add:
         return if add { x.add_(values).map(drop) } else { assign::to(Some(x), x, values).map(drop) };
     };
     let values = to_dtype(&p.values("index_put_", values)?, x.dtype())?;
-    if grad::is_enabled() && (x.requires_grad() || values.requires_grad()) {
+    if recording(&[x, &values]) {
         let put = apply(&IndexPut { pick: p.pick, add }, &p.inputs(&[&p.x, &values]))?;
         return assign::to(Some(&p.x), &p.x, &put).map(drop);
     }

@@ -4,9 +4,9 @@ use crate::cpu::walk::Walk;
 use crate::cpu::{View, ViewMut};
 use crate::dtype::DType;
 use crate::error::{Result, TensorError};
-use crate::grad::{self, Back, Slot};
+use crate::grad::{Back, Slot};
 use crate::layout::{Shape, Strides, broadcast, checked_numel, contiguous_strides};
-use crate::op::{Grads, Keep, Meta, Op, apply_all};
+use crate::op::{Grads, Keep, Meta, Op, apply_all, recording};
 use crate::ops;
 use crate::ops::nn::dropout::dropout;
 use crate::ops::reduce::{computed, widened};
@@ -402,8 +402,7 @@ impl Call<'_> {
                 return Err(TensorError::shape(NAME, what, mask.shape(), &scores));
             }
         }
-        let learns = |t: &Tensor| grad::is_enabled() && t.requires_grad();
-        if self.dropout > 0.0 || self.mask.is_some_and(learns) {
+        if self.dropout > 0.0 || self.mask.is_some_and(|mask| recording(&[mask])) {
             let mut shares = probabilities(q, k, self.mask, self.causal, self.scale)?;
             if self.dropout > 0.0 {
                 shares = dropout(&shares, self.dropout, true, false)?;

@@ -147,13 +147,11 @@ impl<S: Scheme, K: Kernel<S>> Outer<S, K> {
             pool::ranges(panels, ((1 << 16) / (nr * k)).max(share), &pack)?
         }
         let most = (K::A_BYTES / (groups * size_of::<S::Word>()) / K::MR).max(1) * K::MR;
-        let (rows, columns) = cut([m, n, k], (K::MR, nr), most, serial);
-        let (down, across) = (m.div_ceil(rows), n.div_ceil(columns));
+        let blocks = cut([m, n, k], (K::MR, nr), most, serial);
         let outcome = Outcome::default();
         let task = |t: usize| {
-            // A thread stays with the columns whose panels are in its cache, as long as there are rows.
-            let (i0, j0) = (t % down * rows, t / down * columns);
-            let (m, n) = (rows.min(m - i0), columns.min(n - j0));
+            let (i0, j0) = blocks.start(m, t);
+            let (m, n) = (blocks.rows.min(m - i0), blocks.columns.min(n - j0));
             outcome.with((m + K::MR) * groups, |a: &mut Scratch<S::Word>| {
                 // SAFETY: the caller's word; the scratch has room for the rows of the block.
                 unsafe {
@@ -162,7 +160,7 @@ impl<S: Scheme, K: Kernel<S>> Outer<S, K> {
                 }
             });
         };
-        let tasks = down * across;
+        let tasks = blocks.count(m, n);
         if small {
             (0..tasks).for_each(task)
         } else {
