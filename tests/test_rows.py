@@ -87,6 +87,17 @@ def test_what_is_not_a_number_comes_through() -> None:
     assert np.isnan(t.topk(2).values.numpy()[3, 0])
 
 
+@pytest.mark.parametrize("bits", [0x7FC00000, 0x7FFFFFFF, 0xFF812345, 0x7FC00001])
+def test_softmax_keeps_every_nan(bits: int) -> None:
+    x = np.zeros((3, 64), np.float32)
+    x[1].view(np.uint32)[3] = bits
+    for result in (tf.softmax(tf.tensor(x), 1), tf.log_softmax(tf.tensor(x), 1)):
+        assert np.isnan(result.numpy()[1]).all()
+        assert np.isfinite(result.numpy()[[0, 2]]).all()
+    query = tf.tensor(x[None])
+    assert np.isnan(tf.nn.functional.scaled_dot_product_attention(query, query, query).numpy()[0, 1]).all()
+
+
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
 @pytest.mark.parametrize("weighted", [False, True])
 def test_cross_entropy_is_the_likelihood_of_log_softmax(reduction: str, weighted: bool) -> None:

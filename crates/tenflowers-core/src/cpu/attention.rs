@@ -16,8 +16,8 @@ use crate::cpu::simd::{self, Isa};
 pub(crate) use backward::{Backward, Wanted};
 pub(crate) use forward::Forward;
 
-/// Rows of a block of scores.
-const ROWS: usize = 32;
+/// Rows of a block of scores: as many as a causal mask treats alike, up to padding.
+const ROWS: usize = WIDE;
 /// Keys of a block of scores. A constant: how sums are cut must depend on shapes alone.
 const KEYS: usize = 128;
 /// Rows that share the packed keys.

@@ -1,8 +1,8 @@
 //! The cross-entropy of logits, or the likelihood of their logarithms, against class numbers; and the way back.
-use super::accumulate::{sum_of, top};
+use super::accumulate::{Summed, sum_of, top};
+use super::math::Real;
 use super::pool::{self, Parts};
 use super::simd::{Lanes, vectorize};
-use super::softmax::Share;
 use crate::error::Result;
 
 /// Elements a task.
@@ -32,7 +32,7 @@ impl CrossEntropy {
     }
 
     /// The weight of each sample that counts, summed.
-    pub fn total<T: Share>(&self, target: &[i64], weight: Option<&[T]>) -> f64 {
+    pub fn total<T: Summed + Real>(&self, target: &[i64], weight: Option<&[T]>) -> f64 {
         let counted = target.iter().filter(|&&t| t != self.ignore);
         match weight {
             Some(w) => counted.map(|&t| w[t as usize].into()).sum(),
@@ -47,7 +47,7 @@ impl CrossEntropy {
     }
 
     /// The loss of each sample, and `l`. All targets are classes, or do not count.
-    pub fn forward<T: Share>(
+    pub fn forward<T: Summed + Real>(
         &self,
         x: &[T],
         target: &[i64],
@@ -99,7 +99,7 @@ impl CrossEntropy {
 
     /// The gradient of the input, from the gradient of each loss, or one of all of them, times `factor`.
     #[allow(clippy::too_many_arguments, reason = "all that a loss is made of")]
-    pub fn backward<T: Share>(
+    pub fn backward<T: Summed + Real>(
         &self,
         g: &[T],
         factor: f64,
@@ -135,7 +135,7 @@ impl CrossEntropy {
                         dx.fill(T::zero());
                     } else {
                         for (d, &x) in dx.iter_mut().zip(&x[at..]) {
-                            *d = T::power(x - l, lanes) * share;
+                            *d = lanes.exp_nonpositive(x - l) * share;
                         }
                     }
                     if smooth > 0.0 {
@@ -153,7 +153,7 @@ impl CrossEntropy {
                         for ((((d, &x), &l), &share), &scale) in
                             dx.iter_mut().zip(&x[at..]).zip(logs).zip(&shares).zip(&scales)
                         {
-                            let p = T::power(x - l, lanes) * share;
+                            let p = lanes.exp_nonpositive(x - l) * share;
                             *d = if share == T::zero() { T::zero() } else { p } - less * scale;
                         }
                     }
@@ -193,14 +193,14 @@ impl CrossEntropy {
     }
 
     #[inline(always)]
-    fn log_sums<T: Share>(&self, lanes: Lanes, x: &[T], logs: &mut [T]) {
+    fn log_sums<T: Summed + Real>(&self, lanes: Lanes, x: &[T], logs: &mut [T]) {
         if self.inner == 1 {
             let row = &x[..self.classes];
             let top = top(row);
             let (mut powers, mut total) = ([T::zero(); COLUMNS], 0f64);
             for part in row.chunks(COLUMNS) {
                 for (p, &x) in powers.iter_mut().zip(part) {
-                    *p = T::power(x - top, lanes);
+                    *p = lanes.exp_nonpositive(x - top);
                 }
                 total += sum_of(&powers[..part.len()], |p| p);
             }
@@ -216,7 +216,7 @@ impl CrossEntropy {
         }
         for c in 0..self.classes {
             for ((s, &x), &t) in totals[..width].iter_mut().zip(&x[c * self.inner..]).zip(&tops) {
-                *s += T::power(x - t, lanes).into();
+                *s += lanes.exp_nonpositive(x - t).into();
             }
         }
         for ((l, s), t) in logs.iter_mut().zip(totals).zip(tops) {

@@ -14,42 +14,6 @@ const TOGETHER: usize = 1024;
 /// Columns that are worked on side by side.
 const COLUMNS: usize = 128;
 
-/// A type that shares are computed in.
-pub trait Share: Summed + Real {
-    /// e to the power of `x`, which is not above 0: results too small for a normal number may be 0.
-    fn power(x: Self, lanes: Lanes) -> Self;
-}
-
-impl Share for f32 {
-    #[inline(always)]
-    fn power(x: f32, lanes: Lanes) -> f32 {
-        // As `Real::exp`, but by powers of 2, without the upper half of its range and in one factor.
-        const ROUND: f32 = 12_582_912.0;
-        const LOG2_E: f32 = std::f32::consts::LOG2_E;
-        let least = -87.0;
-        let clamped = if x < least { least } else { x };
-        let t = lanes.fma(clamped, LOG2_E, ROUND);
-        let f = lanes.fma(clamped, LOG2_E, ROUND - t);
-        // What LOG2_E is short of log2(e).
-        let f = lanes.fma(clamped, 1.925_963e-8, f);
-        // 2^f between -1/2 and 1/2, by a minimax polynomial.
-        let p = lanes.fma(f, 1.326_472_7e-3, 9.671_513e-3);
-        let p = lanes.fma(p, f, 5.550_734e-2);
-        let p = lanes.fma(p, f, 0.240_222_42);
-        let p = lanes.fma(p, f, 0.693_146_94);
-        let p = lanes.fma(p, f, 1.0);
-        let y = f32::from_bits(p.to_bits().wrapping_add(t.to_bits() << 23));
-        if x < least { 0.0 } else { y }
-    }
-}
-
-impl Share for f64 {
-    #[inline(always)]
-    fn power(x: f64, lanes: Lanes) -> f64 {
-        lanes.exp(x)
-    }
-}
-
 /// Which of the two.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Softmax {
@@ -61,7 +25,7 @@ pub struct Softmax {
 }
 
 impl Softmax {
-    pub fn forward<T: Share>(&self, x: &[T], out: &mut [T]) -> Result<()> {
+    pub fn forward<T: Summed + Real>(&self, x: &[T], out: &mut [T]) -> Result<()> {
         self.each(
             x.len(),
             out,
@@ -73,7 +37,7 @@ impl Softmax {
     }
 
     /// From the gradient of the result and the result.
-    pub fn backward<T: Share>(&self, g: &[T], y: &[T], out: &mut [T]) -> Result<()> {
+    pub fn backward<T: Summed + Real>(&self, g: &[T], y: &[T], out: &mut [T]) -> Result<()> {
         self.each(
             g.len(),
             out,
@@ -123,7 +87,7 @@ impl Softmax {
     }
 
     #[inline(always)]
-    fn rows<T: Share>(&self, lanes: Lanes, x: &[T], out: &mut [T]) {
+    fn rows<T: Summed + Real>(&self, lanes: Lanes, x: &[T], out: &mut [T]) {
         let n = self.n;
         if n > TOGETHER / 4 {
             for (i, y) in out.chunks_exact_mut(n).enumerate() {
@@ -132,7 +96,7 @@ impl Softmax {
                 let top = top(row);
                 // Also for the logarithm the result's memory holds the exponentials meanwhile.
                 for (y, &x) in y.iter_mut().zip(row) {
-                    *y = T::power(x - top, lanes);
+                    *y = lanes.exp_nonpositive(x - top);
                 }
                 let total = sum_of(y, |e| e);
                 if self.log {
@@ -162,7 +126,7 @@ impl Softmax {
             }
             if self.log {
                 for (p, &y) in powers.iter_mut().zip(&*out) {
-                    *p = T::power(y, lanes);
+                    *p = lanes.exp_nonpositive(y);
                 }
                 fold_rows(|r| &powers[r * n..][..n], n, T::zero(), sum, sum, found);
                 for (y, &total) in out.chunks_exact_mut(n).zip(&*found) {
@@ -173,7 +137,7 @@ impl Softmax {
                 }
             } else {
                 for y in out.iter_mut() {
-                    *y = T::power(*y, lanes);
+                    *y = lanes.exp_nonpositive(*y);
                 }
                 fold_rows(|r| &out[r * n..][..n], n, T::zero(), sum, sum, found);
                 for (y, &total) in out.chunks_exact_mut(n).zip(&*found) {
@@ -187,7 +151,7 @@ impl Softmax {
     }
 
     #[inline(always)]
-    fn columns<T: Share>(&self, lanes: Lanes, x: &[T], width: usize, out: &Parts<T>, base: usize) {
+    fn columns<T: Summed + Real>(&self, lanes: Lanes, x: &[T], width: usize, out: &Parts<T>, base: usize) {
         let (n, inner) = (self.n, self.inner);
         let mut tops = [T::neg_infinity(); COLUMNS];
         for k in 0..n {
@@ -201,7 +165,7 @@ impl Softmax {
         for k in 0..n {
             let y = row(k);
             for ((y, &x), &t) in y.iter_mut().zip(&x[k * inner..][..width]).zip(&tops) {
-                *y = T::power(x - t, lanes);
+                *y = lanes.exp_nonpositive(x - t);
             }
             for (s, &y) in totals.iter_mut().zip(&*y) {
                 *s += y.into();
@@ -230,7 +194,7 @@ impl Softmax {
     }
 
     #[inline(always)]
-    fn rows_back<T: Share>(&self, lanes: Lanes, g: &[T], y: &[T], out: &mut [T]) {
+    fn rows_back<T: Summed + Real>(&self, lanes: Lanes, g: &[T], y: &[T], out: &mut [T]) {
         let n = self.n;
         for (i, out) in out.chunks_exact_mut(n).enumerate() {
             let (row, g_row) = (&y[i * n..][..n], &g[i * n..][..n]);
@@ -239,7 +203,7 @@ impl Softmax {
             if self.log {
                 let total = T::rounded(sum_of(g_row, |g| g));
                 for ((d, &g), &y) in out.iter_mut().zip(g_row).zip(row) {
-                    *d = g - lanes.exp(y) * total;
+                    *d = g - lanes.exp_nonpositive(y) * total;
                 }
             } else {
                 for ((d, &g), &y) in out.iter_mut().zip(g_row).zip(row) {
@@ -254,7 +218,15 @@ impl Softmax {
     }
 
     #[inline(always)]
-    fn columns_back<T: Share>(&self, lanes: Lanes, g: &[T], y: &[T], width: usize, out: &Parts<T>, base: usize) {
+    fn columns_back<T: Summed + Real>(
+        &self,
+        lanes: Lanes,
+        g: &[T],
+        y: &[T],
+        width: usize,
+        out: &Parts<T>,
+        base: usize,
+    ) {
         let (n, inner) = (self.n, self.inner);
         let mut totals = [0f64; COLUMNS];
         for k in 0..n {
@@ -276,7 +248,7 @@ impl Softmax {
             let out = unsafe { out.part(base + k * inner..base + k * inner + width) };
             if self.log {
                 for (((d, &g), &y), &s) in out.iter_mut().zip(g).zip(y).zip(&totals) {
-                    *d = g - lanes.exp(y) * s;
+                    *d = g - lanes.exp_nonpositive(y) * s;
                 }
             } else {
                 for (((d, &g), &y), &s) in out.iter_mut().zip(g).zip(y).zip(&totals) {
@@ -284,40 +256,5 @@ impl Softmax {
                 }
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::cpu::simd::tests::each_isa;
-
-    #[test]
-    fn powers_are_off_by_little_more_than_their_argument() {
-        each_isa(|isa| {
-            let x: Vec<f32> = (0..870_000).map(|i| i as f32 * -1e-4).collect();
-            let mut y = vec![0.0; x.len()];
-            vectorize(
-                #[inline(always)]
-                |lanes| {
-                    for (y, &x) in y.iter_mut().zip(&x) {
-                        *y = Share::power(x, lanes);
-                    }
-                },
-            );
-            // Where products and sums are rounded apart, the error grows with the argument.
-            let error =
-                |(&x, &y): (&f32, &f32)| (f64::from(y) / f64::from(x).exp() - 1.0).abs() / (4.0 + f64::from(x.abs()));
-            let worst = x.iter().zip(&y).map(error).fold(0.0, f64::max);
-            assert!(worst < 8e-8, "{isa:?}: {worst}");
-            let odd = |x: f32| {
-                vectorize(
-                    #[inline(always)]
-                    |lanes| f32::power(x, lanes),
-                )
-            };
-            assert_eq!((odd(f32::NEG_INFINITY), odd(-1e30), odd(0.0)), (0.0, 0.0, 1.0), "{isa:?}");
-            assert!(odd(f32::NAN).is_nan(), "{isa:?}");
-        });
     }
 }

@@ -227,9 +227,7 @@ impl<T: Score> Backward<'_, T> {
                         let row = |p: *mut T| std::slice::from_raw_parts_mut(p.add(i * KEYS), n);
                         (row(shares), row(slopes), *self.log_sums.add(at))
                     };
-                    let (shares, behind) = shares.split_at_mut(block.reach(i));
-                    behind.fill(T::ZERO);
-                    slopes[shares.len().min(block.keys)..].fill(T::ZERO);
+                    slopes[block.keys..].fill(T::ZERO);
                     block.mask(i, shares);
                     let along = along[at];
                     // Through arrays: LLVM cannot tell that two runs of memory do not overlap.
@@ -238,7 +236,7 @@ impl<T: Score> Backward<'_, T> {
                     {
                         let (mut share, mut slope) = (*shares, *slopes);
                         for j in 0..WIDE {
-                            share[j] = lanes.exp(share[j] - log);
+                            share[j] = lanes.exp_nonpositive(share[j] - log);
                             slope[j] = share[j] * (slope[j] - along) * scale;
                         }
                         (*shares, *slopes) = (share, slope);

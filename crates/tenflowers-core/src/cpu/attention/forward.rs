@@ -4,9 +4,10 @@ use super::scores::Block;
 use super::{Attention, GRAIN, GROUP, Heads, HeadsMut, KEYS, Machine, Mask, ROWS, Room, Score, operand};
 use crate::cpu::gemm::{Mat, Outcome, Scratch};
 use crate::cpu::pool;
-use crate::cpu::simd::vectorize;
+use crate::cpu::simd::{Lanes, vectorize};
 use crate::error::Result;
 use std::ops::Range;
+use std::slice::from_raw_parts;
 
 /// `softmax(scale * query key^T + mask) value`, and the logarithm of each row's sum of exponentials.
 pub(crate) struct Forward<'a, T> {
@@ -121,27 +122,37 @@ impl<T: Score> Forward<'_, T> {
             }
             vectorize(
                 #[inline(always)]
-                |_| self.finish(head, rows, values, (tops, sums)),
+                |lanes| self.finish(lanes, (head, rows), values, (tops, sums)),
             );
         }
     }
 
     /// Averages out of weighted sums.
     #[inline(always)]
-    unsafe fn finish(&self, head: usize, rows: Range<usize>, values: *const T, (tops, sums): (*const T, *const T)) {
+    unsafe fn finish(
+        &self,
+        lanes: Lanes,
+        (head, rows): (usize, Range<usize>),
+        values: *const T,
+        (tops, sums): (*const T, *const T),
+    ) {
         let s = self.sizes;
-        for (at, i) in rows.enumerate() {
-            // SAFETY: the caller's word; where there are no keys, the sums are zeros and the values not read.
-            unsafe {
-                let (top, sum) = (*tops.add(at), *sums.add(at));
-                let empty = sum == T::ZERO;
-                let log = if empty { T::infinity() } else { top + num_traits::Float::ln(sum) };
-                self.log_sums.add(head * s.rows + i).write(log);
+        // SAFETY: the caller's word; where there are no keys, the sums are zeros and the values not read.
+        unsafe {
+            let (tops, sums) = (from_raw_parts(tops, rows.len()), from_raw_parts(sums, rows.len()));
+            let logs = self.log_sums.add(head * s.rows + rows.start);
+            for at in 0..rows.len() {
+                let log = tops[at] + lanes.ln(sums[at]);
+                logs.add(at).write(if sums[at] == T::ZERO { T::infinity() } else { log });
+            }
+            for (at, i) in rows.enumerate() {
                 let (to, from) = (self.out.row(head, i), values.add(at * s.value_size));
-                let share = T::one() / sum;
-                for c in 0..s.value_size {
-                    to.add(c).write(if empty { T::ZERO } else { *from.add(c) * share });
+                if sums[at] == T::ZERO {
+                    (0..s.value_size).for_each(|c| to.add(c).write(T::ZERO));
+                    continue;
                 }
+                let share = T::one() / sums[at];
+                (0..s.value_size).for_each(|c| to.add(c).write(*from.add(c) * share));
             }
         }
     }

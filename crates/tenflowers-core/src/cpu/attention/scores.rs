@@ -1,6 +1,7 @@
 //! A block of scores: masked, and made probabilities, a row at a time.
 
-use super::{Heads, KEYS, Mask, Score, WIDE};
+use super::{Heads, KEYS, Mask, ROWS, Score, WIDE};
+use crate::cpu::accumulate::{fold_rows, larger, sum};
 use crate::cpu::simd::Lanes;
 
 /// A block of scores with rows `KEYS` apart: rows from number `row` on against `keys` keys from number `key` on.
@@ -25,12 +26,6 @@ impl<T: Score> Block<'_, T> {
     #[inline(always)]
     fn seen(&self, i: usize) -> usize {
         if self.causal { self.keys.min((self.row + i + 1).saturating_sub(self.key)) } else { self.keys }
-    }
-
-    /// The same with its padding: what is behind it is 0.
-    #[inline(always)]
-    pub fn reach(&self, i: usize) -> usize {
-        self.seen(i).next_multiple_of(WIDE)
     }
 
     /// Adds the mask to row `i` of the block, and takes out what the row does not see and the padding.
@@ -65,6 +60,8 @@ impl<T: Score> Block<'_, T> {
 
     /// Rows of scores to `exp(score - top)`, where `tops` are the largest scores so far, and what is known of the rows from
     /// the keys before moved along: their sums, and their rows of `values`.
+    ///
+    /// A step at a time for all rows, since what a row waits for is then there when it is asked for.
     #[inline(always)]
     pub fn softmax(
         &self,
@@ -75,51 +72,38 @@ impl<T: Score> Block<'_, T> {
     ) {
         let n = self.padded();
         for i in 0..self.rows {
-            let (scores, behind) = scores[i * KEYS..][..n].split_at_mut(self.reach(i));
-            behind.fill(T::ZERO);
-            self.mask(i, scores);
-            let top = largest(scores);
-            let top = if self.key > 0 && tops[i] > top { tops[i] } else { top };
+            self.mask(i, &mut scores[i * KEYS..][..n]);
+        }
+        let (mut found, mut shifts) = ([T::ZERO; ROWS], [T::ZERO; ROWS]);
+        let (found, shifts) = (&mut found[..self.rows], &mut shifts[..self.rows]);
+        // A NaN is passed over, since it comes out of the exponentials anyway.
+        fold_rows(|i| &scores[i * KEYS..][..n], n, T::neg_infinity(), larger, larger, found);
+        for i in 0..self.rows {
+            let top = if self.key > 0 { larger(found[i], tops[i]) } else { found[i] };
             // A row that sees nothing yet: everything is taken from 0, and stays 0.
-            let shift = if top == T::neg_infinity() { T::ZERO } else { top };
-            let sum = exponentials(lanes, scores, shift);
-            if self.key == 0 {
-                sums[i] = sum;
-            } else {
-                let moved = lanes.exp(tops[i] - shift);
-                sums[i] = lanes.fma(sums[i], moved, sum);
+            shifts[i] = if top == T::neg_infinity() { T::ZERO } else { top };
+            if self.key > 0 {
+                let moved = lanes.exp_nonpositive(tops[i] - shifts[i]);
+                sums[i] = sums[i] * moved;
                 if moved != num_traits::one() {
                     values[i * size..][..size].iter_mut().for_each(|v| *v = *v * moved);
                 }
             }
             tops[i] = top;
         }
-    }
-}
-
-/// `exp(x - shift)` in place, and its sum.
-#[inline(always)]
-fn exponentials<T: Score>(lanes: Lanes, x: &mut [T], shift: T) -> T {
-    let mut sums = [T::ZERO; WIDE];
-    for x in x.as_chunks_mut::<WIDE>().0 {
-        for i in 0..WIDE {
-            x[i] = lanes.exp(x[i] - shift);
-            sums[i] = sums[i] + x[i];
+        for i in 0..self.rows {
+            let shift = shifts[i];
+            for x in scores[i * KEYS..][..n].as_chunks_mut::<WIDE>().0 {
+                for j in 0..WIDE {
+                    x[j] = lanes.exp_nonpositive(x[j] - shift);
+                }
+            }
+        }
+        fold_rows(|i| &scores[i * KEYS..][..n], n, T::ZERO, sum, sum, found);
+        for i in 0..self.rows {
+            sums[i] = if self.key > 0 { sums[i] + found[i] } else { found[i] };
         }
     }
-    halves(sums, |a, b| a + b)
-}
-
-/// The largest of whole chunks; a NaN is passed over, since it comes out of the exponentials anyway.
-#[inline(always)]
-fn largest<T: Score>(x: &[T]) -> T {
-    let mut tops = [T::neg_infinity(); WIDE];
-    for x in x.as_chunks::<WIDE>().0 {
-        for i in 0..WIDE {
-            tops[i] = if x[i] > tops[i] { x[i] } else { tops[i] };
-        }
-    }
-    halves(tops, |a, b| if a > b { a } else { b })
 }
 
 /// The sum of the products of two runs.

@@ -163,6 +163,8 @@ pub(crate) unsafe fn store_onto<V: Lanes, const R: usize, const N: usize, const 
 #[inline(always)]
 pub(crate) fn piece(mr: usize, left: usize) -> usize {
     match left {
+        // Two rows alone are slow: too few sums for the latency of a step.
+        16 if mr == 14 => 8,
         _ if left >= mr => mr,
         8.. => 8,
         4.. => 4,

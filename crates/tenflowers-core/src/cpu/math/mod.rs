@@ -81,6 +81,8 @@ macro_rules! functions {
 functions! {
     /// e to the power of `x`.
     exp exp();
+    /// e to the power of an `x` that is not above 0; 0 where that is less than a normal number.
+    exp exp_nonpositive();
     /// `exp(x) - 1`, exact near 0.
     exp exp_m1();
     /// The natural logarithm.

@@ -120,6 +120,42 @@ fn pow_is_within_four_ulps() {
     }
 }
 
+#[test]
+fn exp_nonpositive_is_off_by_little_more_than_its_argument() {
+    each_isa(|isa| {
+        let x: Vec<f32> = (0..870_000).map(|i| i as f32 * -1e-4).collect();
+        let mut y = x.clone();
+        vectorize(
+            #[inline(always)]
+            |lanes| y.iter_mut().for_each(|y| *y = lanes.exp_nonpositive(*y)),
+        );
+        // Where products and sums are rounded apart, the error grows with the argument.
+        let error =
+            |(&x, &y): (&f32, &f32)| (f64::from(y) / f64::from(x).exp() - 1.0).abs() / (4.0 + f64::from(x.abs()));
+        let worst = x.iter().zip(&y).map(error).fold(0.0, f64::max);
+        assert!(worst < 8e-8, "{isa:?}: {worst}");
+        let least = [f64::NEG_INFINITY, -1e300, -708.5, -0.0, 0.0];
+        let far = least.map(|x| exp_nonpositive(x as f32));
+        assert_eq!(far, [0.0, 0.0, 0.0, 1.0, 1.0], "{isa:?}");
+        assert_eq!(least.map(exp_nonpositive), [0.0, 0.0, 0.0, 1.0, 1.0], "{isa:?}");
+        // Whatever a NaN holds beside.
+        for bits in [0x7fc0_0000, 0x7fff_ffff, 0xff81_2345, 0x7fc0_0001] {
+            assert!(exp_nonpositive(f32::from_bits(bits)).is_nan(), "{isa:?}: {bits:x}");
+            assert!(
+                exp_nonpositive(f64::from_bits((0x7ff8_0000 | u64::from(bits)) << 32 | 1)).is_nan(),
+                "{isa:?}: {bits:x}"
+            );
+        }
+    });
+}
+
+fn exp_nonpositive<T: Real>(x: T) -> T {
+    vectorize(
+        #[inline(always)]
+        |lanes| lanes.exp_nonpositive(x),
+    )
+}
+
 /// Of f64 against the library, in units in the last place.
 fn check_double(
     name: &str,
@@ -187,6 +223,13 @@ double! {
     sigmoid 4.0 (-40.0..40.0) |x: f64| if x < 0.0 { x.exp() / (1.0 + x.exp()) } else { 1.0 / (1.0 + (-x).exp()) };
     silu 5.0 (-40.0..40.0) |x: f64| if x < 0.0 { x * (x.exp() / (1.0 + x.exp())) } else { x / (1.0 + (-x).exp()) };
     erf 3.0 (-4.0..4.0) libm::erf;
+}
+
+#[test]
+fn double_precision_exp_nonpositive_is_within_two_ulps() {
+    let within = |x: f64| x >= -708.0 && x <= 0.0;
+    let f = |lanes: Lanes, x: f64| if within(x) { lanes.exp_nonpositive(x) } else { 0.0 };
+    check_double("exp_nonpositive", 2.0, f, |x| if within(x) { x.exp() } else { 0.0 }, -708.0..0.0);
 }
 
 #[test]

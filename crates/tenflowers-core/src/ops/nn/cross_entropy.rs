@@ -1,9 +1,10 @@
 //! The cross-entropy against class numbers as one operation.
 use crate::Element;
+use crate::cpu::accumulate::Summed;
 use crate::cpu::accumulate::sum_of;
 use crate::cpu::cross_entropy::CrossEntropy as Kernel;
 use crate::cpu::dense::{read, read_option, write};
-use crate::cpu::softmax::Share;
+use crate::cpu::math::Real;
 use crate::cpu::{View, ViewMut};
 use crate::dtype::{DType, Scalar};
 use crate::error::{Result, TensorError};
@@ -56,7 +57,7 @@ impl CrossEntropy {
             logs: self.logs,
         }
     }
-    fn run<T: Element + Share>(&self, inputs: &[View], outs: &mut [ViewMut]) -> Result<()> {
+    fn run<T: Element + Summed + Real>(&self, inputs: &[View], outs: &mut [ViewMut]) -> Result<()> {
         let kernel = self.kernel(&inputs[0].layout.shape);
         let [loss, logs, total] = outs else { unreachable!("three outputs") };
         let (logs, total) = (logs.fresh::<T>(), total.fresh::<T>());
@@ -126,7 +127,7 @@ impl Op for CrossEntropy {
 struct CrossEntropyBack(CrossEntropy);
 
 impl CrossEntropyBack {
-    fn run<T: Element + Share>(&self, inputs: &[View], outs: &mut [ViewMut]) -> Result<()> {
+    fn run<T: Element + Summed + Real>(&self, inputs: &[View], outs: &mut [ViewMut]) -> Result<()> {
         let kernel = self.0.kernel(&inputs[1].layout.shape);
         let target = inputs[2].to_slice::<i64>()?;
         let total: f64 = inputs[4].to_slice::<T>()?[0].into();

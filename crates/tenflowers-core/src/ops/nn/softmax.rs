@@ -1,6 +1,8 @@
 //! Softmax and its logarithm.
+use crate::cpu::accumulate::Summed;
 use crate::cpu::dense::{read, write};
-use crate::cpu::softmax::{Share, Softmax as Kernel};
+use crate::cpu::math::Real;
+use crate::cpu::softmax::Softmax as Kernel;
 use crate::cpu::{View, ViewMut};
 use crate::dtype::DType;
 use crate::error::{Result, TensorError};
@@ -22,7 +24,7 @@ impl Softmax {
     fn kernel(&self, shape: &[usize]) -> Kernel {
         Kernel { log: self.log, n: shape[self.dim], inner: shape[self.dim + 1..].iter().product() }
     }
-    fn run<T: Share + crate::Element>(&self, x: &View, out: &mut ViewMut) -> Result<()> {
+    fn run<T: Summed + Real + crate::Element>(&self, x: &View, out: &mut ViewMut) -> Result<()> {
         let kernel = self.kernel(&x.layout.shape);
         read::<T, _>(x, |x| write::<T>(out, |out| kernel.forward(x, out)))
     }
@@ -60,7 +62,7 @@ impl Op for Softmax {
 struct SoftmaxBack(Softmax);
 
 impl SoftmaxBack {
-    fn run<T: Share + crate::Element>(&self, g: &View, y: &View, out: &mut ViewMut) -> Result<()> {
+    fn run<T: Summed + Real + crate::Element>(&self, g: &View, y: &View, out: &mut ViewMut) -> Result<()> {
         let kernel = self.0.kernel(&y.layout.shape);
         read::<T, _>(g, |g| read::<T, _>(y, |y| write::<T>(out, |out| kernel.backward(g, y, out))))
     }

@@ -45,9 +45,19 @@ pub fn lifted(lanes: Lanes, x: f64, low: f64, lift: f64) -> f64 {
 pub fn exp(lanes: Lanes, x: f64) -> f64 {
     // Beyond these the result is infinite or 0 for sure; a NaN passes both comparisons.
     let x = if x > 710.0 { 710.0 } else { x };
-    let x = if x < -746.0 { -746.0 } else { x };
+    let none = x < -746.0;
+    let x = if none { -746.0 } else { x };
     let (lift, back) = if x < 0.0 { (512.0, 1.0 / LIFT) } else { (-512.0, LIFT) };
+    // A product that comes out too small is a hundred times slower than one with 0: -inf is what masks are made of.
+    let back = if none { 0.0 } else { back };
     lifted(lanes, x, 0.0, lift) * back
+}
+
+#[inline(always)]
+pub fn exp_nonpositive(lanes: Lanes, x: f64) -> f64 {
+    let least = -708.0;
+    let y = lifted(lanes, if x < least { least } else { x }, 0.0, 0.0);
+    if x < least { 0.0 } else { y }
 }
 
 /// `(exp(x) - 1) * 2^lift` for x in -60..=709 and a lift of 0 or -1.

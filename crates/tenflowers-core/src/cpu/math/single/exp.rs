@@ -42,13 +42,33 @@ pub fn lifted(lanes: Lanes, x: f32, low: f32, lift: f32, plus_low: impl Fn(f32) 
 pub fn exp(lanes: Lanes, x: f32) -> f32 {
     // Beyond these the result is infinite or 0 for sure; a NaN passes both comparisons.
     let x = if x > 89.0 { 89.0 } else { x };
-    let x = if x < -104.0 { -104.0 } else { x };
+    let none = x < -104.0;
+    let x = if none { -104.0 } else { x };
     // 2^n alone may not be a normal number: 2^64 more of it below 0, 2^64 less above, made from the sign without a choice.
     let sign = x.to_bits() & (1 << 31);
     let lift = f32::from_bits((-64f32).to_bits() ^ sign);
     let back = f32::from_bits(LIFT.to_bits() - (sign >> 1));
+    // A product that comes out too small is a hundred times slower than one with 0: -inf is what masks are made of.
+    let back = if none { 0.0 } else { back };
     let (n, power) = power_of_two(lanes, x, lift);
     of_rest(lanes, rest(lanes, x, n)) * power * back
+}
+
+#[inline(always)]
+pub fn exp_nonpositive(lanes: Lanes, x: f32) -> f32 {
+    // By powers of 2, in one factor: sums of shares ask for less than 2 ulps, and for it fast.
+    const LOG2_E: f32 = std::f32::consts::LOG2_E;
+    let least = -87.0;
+    let clamped = if x < least { least } else { x };
+    let t = lanes.fma(clamped, LOG2_E, ROUND + 127.0);
+    let f = lanes.fma(clamped, LOG2_E, ROUND + 127.0 - t);
+    // What LOG2_E is short of log2(e).
+    let f = lanes.fma(clamped, 1.925_963e-8, f);
+    // 2^f between -1/2 and 1/2, by a minimax polynomial.
+    let p = lanes.polynomial(f, [1.0, 0.693_146_94, 0.240_222_42, 5.550_734e-2, 9.671_513e-3, 1.326_472_7e-3]);
+    // A product, since that keeps every NaN.
+    let y = p * f32::from_bits(t.to_bits() << 23);
+    if x < least { 0.0 } else { y }
 }
 
 /// `exp(x) - 1` for x in -60..=88.
