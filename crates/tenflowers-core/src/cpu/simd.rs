@@ -184,6 +184,18 @@ pub fn prefetch<T>(p: *const T) {
     let _ = p;
 }
 
+/// As [`prefetch`], for a line that is going to be written.
+#[inline(always)]
+pub fn prefetch_to_write<T>(p: *mut T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: as above.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_ET0 }>(p.cast_const().cast())
+    };
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = p;
+}
+
 /// [`isa`], for loops that do little but read and write: one of 256 bits a vector at most where `places`, the bits of addresses
 /// and steps in bytes, say that most of the wider vectors would lie in two lines of the cache.
 #[inline]

@@ -1,13 +1,12 @@
 //! Blocks of elements turned over: rows of the source become columns of the destination.
 //!
-//! Both sides are moved in whole vectors, by squares that are transposed in registers; what remains at the edges is done by
-//! squares that overlap the ones before them.
+//! Both sides are moved in whole vectors, by squares that are transposed in registers.
 use super::gemm::lanes::{self, Lanes, Task};
-use super::simd::{Isa, isa_at, prefetch};
+use super::simd::{Isa, isa, prefetch_to_write};
 
-/// Elements along a side of the tiles that callers cut their work into: a tile of 4-byte elements on each side fits the
-/// first cache.
-pub const TILE: usize = 64;
+/// Rows and columns of the tiles that callers cut their work into: those of 4-byte elements on both sides, and of the next on
+/// one, fit the first cache.
+pub const TILE: (usize, usize) = (32, 64);
 
 /// A square that is transposed in registers.
 trait Square {
@@ -27,46 +26,52 @@ struct Block<T> {
     to_row: usize,
     rows: usize,
     columns: usize,
-    /// How many rows further the same columns are read next; 0 where they are not.
-    ahead: usize,
-}
-
-/// Asks for the beginnings of `n` rows, which are so far apart that the processor does not foresee them, whatever is there.
-#[inline(always)]
-fn ask_for<T>(from: *const T, row: isize, n: usize) {
-    for i in 0..n as isize {
-        prefetch(from.wrapping_offset(i * row));
-    }
+    /// How many elements further the next block is written; 0 where that is not known.
+    next: isize,
 }
 
 impl<T: Copy> Block<T> {
     #[inline(always)]
     unsafe fn squares<S: Square<Elem = T>>(self) {
-        let Block { from, from_row, to, to_row, rows, columns, ahead } = self;
+        let Block { from_row, to_row, rows, columns, .. } = self;
         if rows < S::SIDE || columns < S::SIDE {
             // SAFETY: the caller's word.
             return unsafe { self.narrow() };
         }
-        let mut j = 0;
-        loop {
-            let mut i = 0;
-            loop {
-                let square = from.wrapping_offset(i as isize * from_row).wrapping_add(j);
-                if ahead > 0 {
-                    ask_for(square.wrapping_offset(ahead as isize * from_row), from_row, S::SIDE);
+        // The last square overlaps the one before it.
+        let place = |k: usize, n: usize| (k * S::SIDE).min(n - S::SIDE);
+        let (down, across) = (rows.div_ceil(S::SIDE), columns.div_ceil(S::SIDE));
+        // The side whose rows are further apart is done with some of them before it goes on to others.
+        if to_row > from_row.unsigned_abs() {
+            for j in 0..across {
+                for i in 0..down {
+                    // SAFETY: the caller's word.
+                    unsafe { self.square::<S>(place(i, rows), place(j, columns)) };
                 }
-                // SAFETY: the square lies within the block.
-                unsafe { S::turn(square, from_row, to.add(j * to_row + i), to_row) };
-                if i + S::SIDE == rows {
-                    break;
+            }
+        } else {
+            for i in 0..down {
+                for j in 0..across {
+                    // SAFETY: the caller's word.
+                    unsafe { self.square::<S>(place(i, rows), place(j, columns)) };
                 }
-                i = (i + S::SIDE).min(rows - S::SIDE);
             }
-            if j + S::SIDE == columns {
-                break;
-            }
-            j = (j + S::SIDE).min(columns - S::SIDE);
         }
+    }
+
+    /// The square that begins with row `i` and column `j` of the source.
+    #[inline(always)]
+    unsafe fn square<S: Square<Elem = T>>(self, i: usize, j: usize) {
+        let Block { from, from_row, to, to_row, next, .. } = self;
+        let to = to.wrapping_add(j * to_row + i);
+        if next != 0 {
+            // Rows are so far apart that the processor does not foresee them, and a write has to get its line first.
+            for k in 0..S::SIDE as isize {
+                prefetch_to_write(to.wrapping_offset(next + k * to_row as isize));
+            }
+        }
+        // SAFETY: the square lies within the block.
+        unsafe { S::turn(from.wrapping_offset(i as isize * from_row).wrapping_add(j), from_row, to, to_row) }
     }
 
     /// Element by element; where an image's channels are the shorter side, in loops that become shuffles of vectors.
@@ -139,8 +144,8 @@ impl<T: lanes::Float> Task<T> for Block<T> {
 }
 
 /// `to[j * to_row + i] = from[i * from_row + j]` for `i` below `rows` and `j` below `columns`, of elements of 1, 2, 4, 8 or 16
-/// bytes; offsets count elements. Best for blocks of up to `TILE` by `TILE`. Where the same columns are read next `ahead` rows
-/// further, these are asked for.
+/// bytes; offsets count elements. Best for blocks of a `TILE`; the lines of the next one, `next` elements further in the
+/// destination, are asked for, if that is not 0.
 ///
 /// # Safety
 /// All those elements are there, aligned to their size (16 bytes: to 8), and the two sides do not overlap.
@@ -149,14 +154,14 @@ pub unsafe fn block(
     (from, from_row): (*const u8, isize),
     (to, to_row): (*mut u8, usize),
     (rows, columns): (usize, usize),
-    ahead: usize,
+    next: isize,
 ) {
     macro_rules! of {
         ($T:ty) => {
-            Block { from: from.cast::<$T>(), from_row, to: to.cast::<$T>(), to_row, rows, columns, ahead }
+            Block { from: from.cast::<$T>(), from_row, to: to.cast::<$T>(), to_row, rows, columns, next }
         };
     }
-    let isa = isa_at(from.addr() | to.addr() | (from_row.unsigned_abs() * size) | (to_row * size));
+    let isa = isa();
     // SAFETY: the caller's word; the machine has what `isa` names. As floats, elements are only moved.
     unsafe {
         match size {
@@ -304,13 +309,13 @@ mod tests {
             for (rows, columns) in
                 [(1, 1), (2, 9), (3, 50), (4, 7), (9, 3), (8, 8), (16, 16), (17, 31), (40, 64), (5, 5)]
             {
-                for (pitch, to_row) in [(columns, rows), (columns + 3, rows + 1)] {
+                for (pitch, to_row, next) in [(columns, rows, 0), (columns + 3, rows + 1, rows as isize)] {
                     let from: Vec<T> = (0..rows * pitch).map(&of).collect();
                     let mut to = vec![T::default(); columns * to_row];
                     // SAFETY: both sides hold the block.
                     unsafe {
                         let (from, to) = ((from.as_ptr().cast(), pitch as isize), (to.as_mut_ptr().cast(), to_row));
-                        block(size_of::<T>(), from, to, (rows, columns), rows / 2 * 2);
+                        block(size_of::<T>(), from, to, (rows, columns), next);
                     }
                     for i in 0..rows {
                         for j in 0..columns {

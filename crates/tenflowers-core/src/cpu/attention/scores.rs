@@ -94,9 +94,7 @@ impl<T: Score> Block<'_, T> {
         for i in 0..self.rows {
             let shift = shifts[i];
             for x in scores[i * KEYS..][..n].as_chunks_mut::<WIDE>().0 {
-                for j in 0..WIDE {
-                    x[j] = lanes.exp_nonpositive(x[j] - shift);
-                }
+                x.iter_mut().for_each(|x| *x = lanes.exp_nonpositive(*x - shift));
             }
         }
         fold_rows(|i| &scores[i * KEYS..][..n], n, T::ZERO, sum, sum, found);

@@ -187,7 +187,7 @@ impl Operand {
 }
 
 /// Whether the block works on the operands where they lie, with these steps of the output and the inputs.
-fn are_direct(ins: &[Operand], to: &Operand, steps: &[isize], block: Block) -> bool {
+pub(super) fn are_direct(ins: &[Operand], to: &Operand, steps: &[isize], block: Block) -> bool {
     let direct = |(x, &step): (&Operand, &isize)| x.same && (step == 1 || step == 0 && block.fixed);
     to.same && steps[0] == 1 && ins.iter().zip(&steps[1..]).all(direct)
 }
@@ -215,9 +215,7 @@ struct Planes<'a, 'b> {
 impl<'a, 'b> Planes<'a, 'b> {
     fn new(walk: &'a Walk, pass: &'a Pass<'b>) -> Option<Self> {
         let [.., rows, columns] = *walk.shape() else { return None };
-        let direct = |(x, &step): (&Operand, &isize)| x.same && (step == 1 || step == 0 && pass.block.fixed);
-        let inner = walk.inner();
-        if !pass.to.same || inner[0] != 1 || !pass.ins.iter().zip(&inner[1..]).all(direct) {
+        if !are_direct(pass.ins, &pass.to, walk.inner(), pass.block) {
             return None;
         }
         let last = walk.shape().len() - 1;

@@ -1,15 +1,14 @@
 //! Operands whose memory runs along another dimension than the output's: tiles, so that cache lines are used whole.
-use super::super::gemm::lanes::{self, Lanes as Vector, Task};
-use super::super::simd::isa;
+use super::super::transpose;
 use super::super::walk::Walk;
-use super::drive::{BLOCK, Buffers, Operand, Pass};
+use super::drive::{BLOCK, Buffers, INPUTS, Operand, Pass, Rows, Run, are_direct};
 use smallvec::SmallVec;
 use std::mem::MaybeUninit;
 
 /// Elements of a tile along the output's memory.
 const WIDTH: usize = 256;
-/// Bytes of a tile along the operand's memory: a cache line.
-const DEPTH: usize = 64;
+/// Bytes of a tile along the operand's memory: two lines of the cache, since most of one is in two.
+const DEPTH: usize = 128;
 
 /// A plane of two dimensions of the walk, repeated over the others.
 pub(super) struct Tiles<'a, 'b> {
@@ -76,27 +75,45 @@ impl<'a, 'b> Tiles<'a, 'b> {
                 };
                 let ins = &self.pass.ins;
                 // The first two that lie across are turned.
-                let mut turned: [Option<*const u8>; 3] = [None; 3];
+                let mut turned: [Option<*const u8>; INPUTS] = [None; INPUTS];
                 let mut used = 0;
+                let mut steps = self.column_steps.clone();
                 for (i, x) in ins.iter().enumerate() {
                     let k = i + 1;
                     if self.row_steps[k] == 1 && !matches!(self.column_steps[k], 0 | 1) && x.size <= 8 && used < 2 {
                         let tile = tiles[used].as_mut_ptr().cast::<u8>();
                         used += 1;
+                        let from = (place(k, x, 0).cast_const(), self.column_steps[k]);
                         // SAFETY: the tile is within the operand, and has room in the buffer.
-                        unsafe { turn(x.size, place(k, x, 0), self.column_steps[k], tile, depth, width) };
-                        turned[i] = Some(tile);
+                        unsafe { transpose::block(x.size, from, (tile, WIDTH), (width, depth), 0) };
+                        (turned[i], steps[k]) = (Some(tile.cast_const()), 1);
                     }
                 }
+                if are_direct(ins, &self.pass.to, &steps, self.pass.block) {
+                    let mut runs = [Run::NONE; INPUTS];
+                    for (i, x) in ins.iter().enumerate() {
+                        runs[i] = match turned[i] {
+                            Some(at) => Run { at, fixed: false, next: (WIDTH * x.size) as isize },
+                            None => {
+                                let next = self.row_steps[i + 1] * x.size as isize;
+                                Run { at: place(i + 1, x, 0), fixed: steps[i + 1] == 0, next }
+                            }
+                        };
+                    }
+                    let (to, next) = (&self.pass.to, self.row_steps[0] * self.pass.to.size as isize);
+                    let rows = Rows { at: place(0, to, 0), len: width, count: depth, next };
+                    (self.pass.block.run)(&runs[..ins.len()], &rows);
+                    continue;
+                }
                 for row in 0..depth {
-                    let mut runs = [(std::ptr::null::<u8>(), 0); 3];
+                    let mut runs = [(std::ptr::null::<u8>(), 0); INPUTS];
                     for (i, x) in ins.iter().enumerate() {
                         runs[i] = match turned[i] {
                             Some(tile) => (tile.wrapping_add(row * WIDTH * x.size), 1),
-                            None => (place(i + 1, x, row).cast_const(), self.column_steps[i + 1]),
+                            None => (place(i + 1, x, row).cast_const(), steps[i + 1]),
                         };
                     }
-                    let to = (place(0, &self.pass.to, row), self.column_steps[0]);
+                    let to = (place(0, &self.pass.to, row), steps[0]);
                     // SAFETY: the rows are within the operands.
                     unsafe { self.pass.row(&runs[..ins.len()], to, width, &mut buffers) };
                 }
@@ -111,58 +128,3 @@ struct Tile {
     _bytes: [u8; WIDTH * DEPTH],
 }
 const _: () = assert!(WIDTH <= BLOCK);
-
-/// `to[i][j] = from[j * step + i]` for `i < depth` and `j < width`; rows of `to` are `WIDTH` long.
-///
-/// # Safety
-/// All of them are there.
-unsafe fn turn(size: usize, from: *const u8, step: isize, to: *mut u8, depth: usize, width: usize) {
-    unsafe fn each<T: Copy>(
-        from: *const T,
-        step: isize,
-        to: *mut T,
-        rows: std::ops::Range<usize>,
-        columns: std::ops::Range<usize>,
-    ) {
-        for j in columns {
-            for i in rows.clone() {
-                // SAFETY: the caller's word.
-                unsafe { to.add(i * WIDTH + j).write(*from.offset(j as isize * step + i as isize)) };
-            }
-        }
-    }
-    struct Turn<T> {
-        from: *const T,
-        step: isize,
-        to: *mut T,
-        depth: usize,
-        width: usize,
-    }
-    impl<T: lanes::Float> Task<T> for Turn<T> {
-        type Output = ();
-        #[inline(always)]
-        unsafe fn run<V: Vector<Elem = T>>(self) {
-            let (rows, columns) = (self.depth - self.depth % V::SIDE, self.width - self.width % V::SIDE);
-            // SAFETY: the caller's word.
-            unsafe {
-                for j in (0..columns).step_by(V::SIDE) {
-                    for i in (0..rows).step_by(V::SIDE) {
-                        let from = self.from.offset(j as isize * self.step + i as isize);
-                        V::transpose(from, self.step, self.to.add(i * WIDTH + j), WIDTH);
-                    }
-                }
-                each(self.from, self.step, self.to, rows..self.depth, 0..columns);
-                each(self.from, self.step, self.to, 0..self.depth, columns..self.width);
-            }
-        }
-    }
-    // SAFETY: the caller's word; bits move unchanged, whatever they mean.
-    unsafe {
-        match size {
-            1 => each(from, step, to, 0..depth, 0..width),
-            2 => each(from.cast::<u16>(), step, to.cast(), 0..depth, 0..width),
-            4 => lanes::run::<f32, _>(isa(), Turn { from: from.cast(), step, to: to.cast(), depth, width }),
-            _ => lanes::run::<f64, _>(isa(), Turn { from: from.cast(), step, to: to.cast(), depth, width }),
-        }
-    }
-}

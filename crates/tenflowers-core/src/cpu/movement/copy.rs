@@ -3,7 +3,6 @@
 //! Dimensions are walked in the order of the destination's memory. Where source and destination have the same innermost
 //! dimension, runs are copied; where they differ, tiles are turned over; a source that stands still is written as one value.
 use super::{by_pieces, by_size};
-use crate::cpu::cache;
 use crate::cpu::simd::vectorize;
 use crate::cpu::walk::Walk;
 use crate::cpu::{View, ViewMut, pool, transpose};
@@ -262,41 +261,42 @@ const LONG_ROW: usize = 1 << 14;
 fn turned(from: *const u8, to: *mut u8, size: usize, dims: &[Dim], best: usize) -> Result<()> {
     let (inner, outer) = (dims[dims.len() - 1], dims[best]);
     // Wide where the other side is short, so that tiles are of one size.
-    let side = |n: usize, other: usize| {
-        if n < transpose::TILE {
-            n
-        } else {
-            (transpose::TILE * transpose::TILE / other.min(transpose::TILE) / 16 * 16).max(16)
-        }
-    };
-    let (rows, columns) = (side(inner.n, outer.n), side(outer.n, inner.n));
+    let (high, wide) = transpose::TILE;
+    let side = |n: usize, tile: usize, other: usize| if n < tile { n } else { (high * wide / other / 16 * 16).max(16) };
+    let rows = side(inner.n, high, outer.n.min(wide));
+    let columns = side(outer.n, wide, inner.n.min(high));
     let rest: SmallVec<[Dim; 6]> =
         dims[..dims.len() - 1].iter().enumerate().filter(|(d, _)| *d != best).map(|(_, d)| *d).collect();
     let (down, across) = (inner.n.div_ceil(rows), outer.n.div_ceil(columns));
     let tiles: usize = rest.iter().map(|d| d.n).product::<usize>() * down * across;
     let (from, to) = (from as usize, to as usize);
     let turns = inner.to == 1 && outer.from == 1;
-    let far = inner.n * outer.n * size > cache::second() / 2;
+    // Where a tile begins in the block of two dimensions, and its first elements.
+    let place = |tile: usize| {
+        let (i, mut at) = (tile % down * rows, tile / down);
+        let j = at % across * columns;
+        at /= across;
+        let mut place =
+            (i as isize * inner.to + j as isize * outer.to, i as isize * inner.from + j as isize * outer.from);
+        for d in rest.iter().rev() {
+            let k = (at % d.n) as isize;
+            place = (place.0 + k * d.to, place.1 + k * d.from);
+            at /= d.n;
+        }
+        ((i, j), place)
+    };
     let task = |range: Range<usize>| {
+        let mut here = place(range.start);
         for tile in range {
-            let (i, mut at) = (tile % down * rows, tile / down);
-            let j = at % across * columns;
-            at /= across;
-            let mut place =
-                (i as isize * inner.to + j as isize * outer.to, i as isize * inner.from + j as isize * outer.from);
-            for d in rest.iter().rev() {
-                let k = (at % d.n) as isize;
-                place = (place.0 + k * d.to, place.1 + k * d.from);
-                at /= d.n;
-            }
-            let p = (from as *const u8).wrapping_offset(place.1 * size as isize);
-            let q = (to as *mut u8).wrapping_offset(place.0 * size as isize);
+            let ((i, j), at) = here;
+            here = place(tile + 1);
+            let p = (from as *const u8).wrapping_offset(at.1 * size as isize);
+            let q = (to as *mut u8).wrapping_offset(at.0 * size as isize);
             let (m, n) = (rows.min(inner.n - i), columns.min(outer.n - j));
             // SAFETY: a tile lies within both layouts, and the two do not overlap, as the order differs.
             unsafe {
                 if turns {
-                    let ahead = if far && i + m < inner.n { rows } else { 0 };
-                    transpose::block(size, (p, inner.from), (q, outer.to as usize), (m, n), ahead);
+                    transpose::block(size, (p, inner.from), (q, outer.to as usize), (m, n), here.1.0 - at.0);
                 } else {
                     let steps = [(outer.to, outer.from), (inner.to, inner.from)];
                     by_size!(size, T => plane(p.cast::<T>(), q.cast::<T>(), steps, (n, m)));
