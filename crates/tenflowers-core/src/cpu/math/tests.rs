@@ -227,7 +227,7 @@ double! {
 
 #[test]
 fn double_precision_exp_nonpositive_is_within_two_ulps() {
-    let within = |x: f64| x >= -708.0 && x <= 0.0;
+    let within = |x: f64| (-708.0..=0.0).contains(&x);
     let f = |lanes: Lanes, x: f64| if within(x) { lanes.exp_nonpositive(x) } else { 0.0 };
     check_double("exp_nonpositive", 2.0, f, |x| if within(x) { x.exp() } else { 0.0 }, -708.0..0.0);
 }
@@ -278,6 +278,22 @@ fn gelu_is_within_four_ulps() {
         |lanes, x| lanes.gelu(x),
         normal,
         off_gelu,
+    );
+}
+
+#[test]
+fn gelu_slope_is_off_by_little() {
+    let slope = |x: f64| {
+        let rise = if x.abs() > 40.0 { 0.0 } else { x * (-0.5 * x * x).exp() * 0.398_942_280_401_432_7 };
+        0.5 * libm::erfc(-x * std::f64::consts::FRAC_1_SQRT_2) + rise
+    };
+    check(
+        "gelu_slope",
+        STEP,
+        #[inline(always)]
+        |lanes, x| lanes.gelu_slope(x),
+        slope,
+        |y, r| y.is_nan() != r.is_nan() || (f64::from(y) - r).abs() > 1.5e-7,
     );
 }
 

@@ -19,3 +19,9 @@ pub fn exact_product(lanes: Lanes, a: f32, b: f32) -> (f32, f32) {
     };
     (product, rest)
 }
+
+/// `a * b + c`, rounded once on every machine.
+#[inline(always)]
+pub fn exact_fma(lanes: Lanes, a: f32, b: f32, c: f32) -> f32 {
+    if lanes.is_fused() { a.mul_add(b, c) } else { (f64::from(a) * f64::from(b) + f64::from(c)) as f32 }
+}
