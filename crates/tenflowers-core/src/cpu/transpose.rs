@@ -2,7 +2,7 @@
 //!
 //! Both sides are moved in whole vectors, by squares that are transposed in registers.
 use super::gemm::lanes::{self, Lanes, Task};
-use super::simd::{Isa, isa, prefetch_to_write};
+use super::simd::{isa, prefetch_to_write};
 
 /// Rows and columns of the tiles that callers cut their work into: those of 4-byte elements on both sides, and of the next on
 /// one, fit the first cache.
@@ -126,11 +126,11 @@ struct Of<V>(std::marker::PhantomData<V>);
 
 impl<V: Lanes> Square for Of<V> {
     type Elem = V::Elem;
-    const SIDE: usize = V::SIDE;
+    const SIDE: usize = V::SQUARE;
     #[inline(always)]
     unsafe fn turn(from: *const V::Elem, from_row: isize, to: *mut V::Elem, to_row: usize) {
         // SAFETY: the caller's word.
-        unsafe { V::transpose(from, from_row, to, to_row) }
+        unsafe { V::turn(from, from_row, to, to_row) }
     }
 }
 
@@ -161,7 +161,6 @@ pub unsafe fn block(
             Block { from: from.cast::<$T>(), from_row, to: to.cast::<$T>(), to_row, rows, columns, next }
         };
     }
-    let isa = isa();
     // SAFETY: the caller's word; the machine has what `isa` names. As floats, elements are only moved.
     unsafe {
         match size {
@@ -173,12 +172,8 @@ pub unsafe fn block(
             1 => of!(u8).narrow(),
             #[cfg(not(target_arch = "x86_64"))]
             2 => of!(u16).narrow(),
-            #[cfg(target_arch = "x86_64")]
-            4 if isa == Isa::Avx512 => x86::wide::<x86::F32x16>(of!(f32)),
-            #[cfg(target_arch = "x86_64")]
-            8 if isa == Isa::Avx512 => x86::wide::<x86::F64x8>(of!(f64)),
-            4 => lanes::run(isa, of!(f32)),
-            8 => lanes::run(isa, of!(f64)),
+            4 => lanes::run(isa(), of!(f32)),
+            8 => lanes::run(isa(), of!(f64)),
             _ => of!([u64; 2]).narrow(),
         }
     }
@@ -186,7 +181,7 @@ pub unsafe fn block(
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::{Block, Square};
+    use super::Square;
     use std::arch::x86_64::*;
 
     /// Interleaving the first half of the rows with the second, once for each bit of an index, turns a square over.
@@ -222,80 +217,6 @@ mod x86 {
     }
     interleaved!(U8x16, u8, 16, 4, _mm_unpacklo_epi8, _mm_unpackhi_epi8);
     interleaved!(U16x8, u16, 8, 3, _mm_unpacklo_epi16, _mm_unpackhi_epi16);
-
-    pub(super) struct F32x16;
-
-    impl Square for F32x16 {
-        type Elem = f32;
-        const SIDE: usize = 16;
-        #[inline(always)]
-        unsafe fn turn(from: *const f32, from_row: isize, to: *mut f32, to_row: usize) {
-            // SAFETY: the caller's word.
-            unsafe {
-                let mut r = [_mm512_setzero_ps(); 16];
-                for (i, r) in r.iter_mut().enumerate() {
-                    *r = _mm512_loadu_ps(from.offset(i as isize * from_row));
-                }
-                // 4 x 4 within the quarters of four rows each, then the quarters among the rows.
-                let mut s = r;
-                for g in 0..4 {
-                    let (a, b, c, d) = (r[4 * g], r[4 * g + 1], r[4 * g + 2], r[4 * g + 3]);
-                    let (ab, ab2) = (_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
-                    let (cd, cd2) = (_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d));
-                    s[4 * g] = _mm512_shuffle_ps::<0x44>(ab, cd);
-                    s[4 * g + 1] = _mm512_shuffle_ps::<0xEE>(ab, cd);
-                    s[4 * g + 2] = _mm512_shuffle_ps::<0x44>(ab2, cd2);
-                    s[4 * g + 3] = _mm512_shuffle_ps::<0xEE>(ab2, cd2);
-                }
-                for k in 0..4 {
-                    let (a, b, c, d) = (s[k], s[k + 4], s[k + 8], s[k + 12]);
-                    let (ab, ab2) = (_mm512_shuffle_f32x4::<0x88>(a, b), _mm512_shuffle_f32x4::<0xDD>(a, b));
-                    let (cd, cd2) = (_mm512_shuffle_f32x4::<0x88>(c, d), _mm512_shuffle_f32x4::<0xDD>(c, d));
-                    _mm512_storeu_ps(to.add(k * to_row), _mm512_shuffle_f32x4::<0x88>(ab, cd));
-                    _mm512_storeu_ps(to.add((k + 4) * to_row), _mm512_shuffle_f32x4::<0x88>(ab2, cd2));
-                    _mm512_storeu_ps(to.add((k + 8) * to_row), _mm512_shuffle_f32x4::<0xDD>(ab, cd));
-                    _mm512_storeu_ps(to.add((k + 12) * to_row), _mm512_shuffle_f32x4::<0xDD>(ab2, cd2));
-                }
-            }
-        }
-    }
-
-    pub(super) struct F64x8;
-
-    impl Square for F64x8 {
-        type Elem = f64;
-        const SIDE: usize = 8;
-        #[inline(always)]
-        unsafe fn turn(from: *const f64, from_row: isize, to: *mut f64, to_row: usize) {
-            // SAFETY: the caller's word.
-            unsafe {
-                let mut r = [_mm512_setzero_pd(); 8];
-                for (i, r) in r.iter_mut().enumerate() {
-                    *r = _mm512_loadu_pd(from.offset(i as isize * from_row));
-                }
-                let mut s = r;
-                for g in 0..4 {
-                    s[2 * g] = _mm512_unpacklo_pd(r[2 * g], r[2 * g + 1]);
-                    s[2 * g + 1] = _mm512_unpackhi_pd(r[2 * g], r[2 * g + 1]);
-                }
-                for k in 0..2 {
-                    let (a, b, c, d) = (s[k], s[k + 2], s[k + 4], s[k + 6]);
-                    let (ab, ab2) = (_mm512_shuffle_f64x2::<0x88>(a, b), _mm512_shuffle_f64x2::<0xDD>(a, b));
-                    let (cd, cd2) = (_mm512_shuffle_f64x2::<0x88>(c, d), _mm512_shuffle_f64x2::<0xDD>(c, d));
-                    _mm512_storeu_pd(to.add(k * to_row), _mm512_shuffle_f64x2::<0x88>(ab, cd));
-                    _mm512_storeu_pd(to.add((k + 2) * to_row), _mm512_shuffle_f64x2::<0x88>(ab2, cd2));
-                    _mm512_storeu_pd(to.add((k + 4) * to_row), _mm512_shuffle_f64x2::<0xDD>(ab, cd));
-                    _mm512_storeu_pd(to.add((k + 6) * to_row), _mm512_shuffle_f64x2::<0xDD>(ab2, cd2));
-                }
-            }
-        }
-    }
-
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512cd,avx2,fma,f16c,bmi1,bmi2,lzcnt,popcnt")]
-    pub(super) unsafe fn wide<S: Square>(block: Block<S::Elem>) {
-        // SAFETY: the caller's word.
-        unsafe { block.squares::<S>() }
-    }
 }
 
 #[cfg(test)]

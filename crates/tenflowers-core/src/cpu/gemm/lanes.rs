@@ -32,6 +32,30 @@ pub(crate) trait Lanes: Copy {
     unsafe fn add(self, other: Self) -> Self;
     /// `dst[j * dst_row + i] = src[i * src_row + j]` for `i` and `j` below `SIDE`.
     unsafe fn transpose(src: *const Self::Elem, src_row: isize, dst: *mut Self::Elem, dst_row: usize);
+    /// As `transpose`, for `i` below `rows` only, which is at most `SIDE`.
+    #[inline(always)]
+    unsafe fn transpose_rows(
+        src: *const Self::Elem,
+        src_row: isize,
+        rows: usize,
+        dst: *mut Self::Elem,
+        dst_row: usize,
+    ) {
+        for i in 0..rows {
+            for j in 0..Self::SIDE {
+                // SAFETY: the caller's word.
+                unsafe { *dst.add(j * dst_row + i) = *src.offset(i as isize * src_row).add(j) };
+            }
+        }
+    }
+    /// Side of the square that `turn` moves: the largest that the machine does at once.
+    const SQUARE: usize = Self::SIDE;
+    /// As `transpose`, for `i` and `j` below `SQUARE`.
+    #[inline(always)]
+    unsafe fn turn(src: *const Self::Elem, src_row: isize, dst: *mut Self::Elem, dst_row: usize) {
+        // SAFETY: the caller's word.
+        unsafe { Self::transpose(src, src_row, dst, dst_row) }
+    }
 }
 
 /// The element types that have vector kernels.
@@ -284,7 +308,18 @@ mod x86 {
         #[inline(always)]
         unsafe fn transpose(src: *const f32, src_row: isize, dst: *mut f32, dst_row: usize) {
             // SAFETY: the caller's word.
-            unsafe { transpose_8x8(src, src_row, dst, dst_row) }
+            unsafe { transpose_8x8(src, src_row, 8, dst, dst_row) }
+        }
+        #[inline(always)]
+        unsafe fn transpose_rows(src: *const f32, src_row: isize, rows: usize, dst: *mut f32, dst_row: usize) {
+            // SAFETY: the caller's word.
+            unsafe { transpose_8x8(src, src_row, rows, dst, dst_row) }
+        }
+        const SQUARE: usize = 16;
+        #[inline(always)]
+        unsafe fn turn(src: *const f32, src_row: isize, dst: *mut f32, dst_row: usize) {
+            // SAFETY: the caller's word.
+            unsafe { transpose_16x16(src, src_row, dst, dst_row) }
         }
     }
 
@@ -316,6 +351,12 @@ mod x86 {
         unsafe fn transpose(src: *const f64, src_row: isize, dst: *mut f64, dst_row: usize) {
             // SAFETY: the caller's word.
             unsafe { transpose_4x4(src, src_row, dst, dst_row) }
+        }
+        const SQUARE: usize = 8;
+        #[inline(always)]
+        unsafe fn turn(src: *const f64, src_row: isize, dst: *mut f64, dst_row: usize) {
+            // SAFETY: the caller's word.
+            unsafe { wide_transpose_8x8(src, src_row, dst, dst_row) }
         }
     }
 
@@ -352,7 +393,12 @@ mod x86 {
         #[inline(always)]
         unsafe fn transpose(src: *const f32, src_row: isize, dst: *mut f32, dst_row: usize) {
             // SAFETY: the caller's word.
-            unsafe { transpose_8x8(src, src_row, dst, dst_row) }
+            unsafe { transpose_8x8(src, src_row, 8, dst, dst_row) }
+        }
+        #[inline(always)]
+        unsafe fn transpose_rows(src: *const f32, src_row: isize, rows: usize, dst: *mut f32, dst_row: usize) {
+            // SAFETY: the caller's word.
+            unsafe { transpose_8x8(src, src_row, rows, dst, dst_row) }
         }
     }
 
@@ -390,13 +436,15 @@ mod x86 {
     }
 
     #[inline(always)]
-    unsafe fn transpose_8x8(src: *const f32, src_row: isize, dst: *mut f32, dst_row: usize) {
-        // SAFETY: AVX, and two blocks of 8 x 8, by the caller's word.
+    unsafe fn transpose_8x8(src: *const f32, src_row: isize, rows: usize, dst: *mut f32, dst_row: usize) {
+        // SAFETY: AVX, and two blocks of `rows` x 8, by the caller's word.
         unsafe {
-            // No closures here: one that is not inlined would be compiled without AVX.
+            // No closures here: one that is not inlined would be compiled without AVX. Loops of known length are unrolled.
             let mut r = [_mm256_setzero_ps(); 8];
             for (i, r) in r.iter_mut().enumerate() {
-                *r = _mm256_loadu_ps(src.offset(i as isize * src_row));
+                if i < rows {
+                    *r = _mm256_loadu_ps(src.offset(i as isize * src_row));
+                }
             }
             let mut s = [r[0]; 8];
             for h in 0..2 {
@@ -409,8 +457,73 @@ mod x86 {
                 s[4 * h + 3] = _mm256_shuffle_ps::<0xEE>(hi, hi2);
             }
             for j in 0..4 {
-                _mm256_storeu_ps(dst.add(j * dst_row), _mm256_permute2f128_ps::<0x20>(s[j], s[j + 4]));
-                _mm256_storeu_ps(dst.add((j + 4) * dst_row), _mm256_permute2f128_ps::<0x31>(s[j], s[j + 4]));
+                let (low, high) = (
+                    F32x8(_mm256_permute2f128_ps::<0x20>(s[j], s[j + 4])),
+                    F32x8(_mm256_permute2f128_ps::<0x31>(s[j], s[j + 4])),
+                );
+                if rows == 8 {
+                    low.store(dst.add(j * dst_row));
+                    high.store(dst.add((j + 4) * dst_row));
+                } else {
+                    low.store_first(dst.add(j * dst_row), rows);
+                    high.store_first(dst.add((j + 4) * dst_row), rows);
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn transpose_16x16(src: *const f32, src_row: isize, dst: *mut f32, dst_row: usize) {
+        // SAFETY: AVX-512, and two blocks of 16 x 16, by the caller's word.
+        unsafe {
+            let mut r = [_mm512_setzero_ps(); 16];
+            for (i, r) in r.iter_mut().enumerate() {
+                *r = _mm512_loadu_ps(src.offset(i as isize * src_row));
+            }
+            // 4 x 4 within the quarters of four rows each, then the quarters among the rows.
+            let mut s = r;
+            for g in 0..4 {
+                let (a, b, c, d) = (r[4 * g], r[4 * g + 1], r[4 * g + 2], r[4 * g + 3]);
+                let (ab, ab2) = (_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+                let (cd, cd2) = (_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d));
+                s[4 * g] = _mm512_shuffle_ps::<0x44>(ab, cd);
+                s[4 * g + 1] = _mm512_shuffle_ps::<0xEE>(ab, cd);
+                s[4 * g + 2] = _mm512_shuffle_ps::<0x44>(ab2, cd2);
+                s[4 * g + 3] = _mm512_shuffle_ps::<0xEE>(ab2, cd2);
+            }
+            for k in 0..4 {
+                let (a, b, c, d) = (s[k], s[k + 4], s[k + 8], s[k + 12]);
+                let (ab, ab2) = (_mm512_shuffle_f32x4::<0x88>(a, b), _mm512_shuffle_f32x4::<0xDD>(a, b));
+                let (cd, cd2) = (_mm512_shuffle_f32x4::<0x88>(c, d), _mm512_shuffle_f32x4::<0xDD>(c, d));
+                _mm512_storeu_ps(dst.add(k * dst_row), _mm512_shuffle_f32x4::<0x88>(ab, cd));
+                _mm512_storeu_ps(dst.add((k + 4) * dst_row), _mm512_shuffle_f32x4::<0x88>(ab2, cd2));
+                _mm512_storeu_ps(dst.add((k + 8) * dst_row), _mm512_shuffle_f32x4::<0xDD>(ab, cd));
+                _mm512_storeu_ps(dst.add((k + 12) * dst_row), _mm512_shuffle_f32x4::<0xDD>(ab2, cd2));
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn wide_transpose_8x8(src: *const f64, src_row: isize, dst: *mut f64, dst_row: usize) {
+        // SAFETY: AVX-512, and two blocks of 8 x 8, by the caller's word.
+        unsafe {
+            let mut r = [_mm512_setzero_pd(); 8];
+            for (i, r) in r.iter_mut().enumerate() {
+                *r = _mm512_loadu_pd(src.offset(i as isize * src_row));
+            }
+            let mut s = r;
+            for g in 0..4 {
+                s[2 * g] = _mm512_unpacklo_pd(r[2 * g], r[2 * g + 1]);
+                s[2 * g + 1] = _mm512_unpackhi_pd(r[2 * g], r[2 * g + 1]);
+            }
+            for k in 0..2 {
+                let (a, b, c, d) = (s[k], s[k + 2], s[k + 4], s[k + 6]);
+                let (ab, ab2) = (_mm512_shuffle_f64x2::<0x88>(a, b), _mm512_shuffle_f64x2::<0xDD>(a, b));
+                let (cd, cd2) = (_mm512_shuffle_f64x2::<0x88>(c, d), _mm512_shuffle_f64x2::<0xDD>(c, d));
+                _mm512_storeu_pd(dst.add(k * dst_row), _mm512_shuffle_f64x2::<0x88>(ab, cd));
+                _mm512_storeu_pd(dst.add((k + 2) * dst_row), _mm512_shuffle_f64x2::<0x88>(ab2, cd2));
+                _mm512_storeu_pd(dst.add((k + 4) * dst_row), _mm512_shuffle_f64x2::<0xDD>(ab, cd));
+                _mm512_storeu_pd(dst.add((k + 6) * dst_row), _mm512_shuffle_f64x2::<0xDD>(ab2, cd2));
             }
         }
     }

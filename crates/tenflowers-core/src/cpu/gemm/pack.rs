@@ -80,23 +80,48 @@ pub(crate) unsafe fn panel<V: Lanes>(
             }
             return;
         }
-        // Blocks that lie along k are transposed in registers; the last one across overlaps the one before it.
-        let blocks = if along == 1 && width >= V::SIDE { k / V::SIDE } else { 0 };
-        // Along the rows of a block where more of them would drive each other out of the cache, or else across them, so that
-        // what is written is written in whole lines.
-        let aliased = (across.unsigned_abs() * size_of::<V::Elem>()).is_multiple_of(ALIASING);
-        let sides = width.div_ceil(V::SIDE);
-        let (outer, inner) = if aliased { (sides, blocks) } else { (blocks, sides) };
-        for first in 0..outer {
-            for second in 0..inner {
-                let (side, block) = if aliased { (first, second) } else { (second, first) };
-                let (i, p) = ((side * V::SIDE).min(width - V::SIDE), block * V::SIDE);
-                V::transpose(from.offset(i as isize * across + p as isize), across, to.add(p * pitch + i), pitch);
-            }
+        if along == 1 && k >= V::SQUARE && width >= V::SQUARE {
+            return squares::<V, true>((width, k), (from, across), (to, pitch));
         }
-        for p in blocks * V::SIDE..k {
+        if along == 1 && k >= V::SIDE {
+            return squares::<V, false>((width, k), (from, across), (to, pitch));
+        }
+        for p in 0..k {
             for i in 0..width {
                 *to.add(p * pitch + i) = *from.offset(i as isize * across + p as isize * along);
+            }
+        }
+    }
+}
+
+/// `panel` for elements that lie along k, by squares that are turned in registers, `WIDE` ones or the others; the last ones
+/// overlap those before them.
+#[inline(always)]
+unsafe fn squares<V: Lanes, const WIDE: bool>(
+    (width, k): (usize, usize),
+    (from, across): (*const V::Elem, isize),
+    (to, pitch): (*mut V::Elem, usize),
+) {
+    let side = if WIDE { V::SQUARE } else { V::SIDE };
+    // Along the rows of a square where more of them would drive each other out of the cache, or else across them, so that what
+    // is written is written in whole lines.
+    let aliased = (across.unsigned_abs() * size_of::<V::Elem>()).is_multiple_of(ALIASING);
+    let (sides, steps) = (width.div_ceil(side), k.div_ceil(side));
+    let (outer, inner) = if aliased { (sides, steps) } else { (steps, sides) };
+    for first in 0..outer {
+        for second in 0..inner {
+            let (s, step) = if aliased { (first, second) } else { (second, first) };
+            let (i, p) = ((s * side).min(width.saturating_sub(side)), (step * side).min(k - side));
+            // SAFETY: the caller's word.
+            unsafe {
+                let (from, to) = (from.offset(i as isize * across + p as isize), to.add(p * pitch + i));
+                if WIDE {
+                    V::turn(from, across, to, pitch);
+                } else if width >= side {
+                    V::transpose(from, across, to, pitch);
+                } else {
+                    V::transpose_rows(from, across, width, to, pitch);
+                }
             }
         }
     }
