@@ -7,6 +7,8 @@ use std::ops::BitXor;
 pub trait Key: Copy + Send + Sync + 'static {
     type Bits: Bits;
     fn key(self) -> Self::Bits;
+    /// Whether the elements of a line differ in the upper digits of their keys for the most part.
+    const SPREAD: bool = false;
     /// Whether it is not a number.
     fn is_nothing(self) -> bool {
         false
@@ -19,7 +21,10 @@ macro_rules! keys {
             type Bits = $bits;
             #[inline(always)]
             fn key(self) -> $bits { let $x = self; $key }
-            $(fn is_nothing(self) -> bool { let $x = self; $nothing })?
+            $(
+                const SPREAD: bool = true;
+                fn is_nothing(self) -> bool { let $x = self; $nothing }
+            )?
         }
     )*};
 }
@@ -36,12 +41,13 @@ keys! {
     f16, u32, |x| x.to_f32().key(), x.is_nan();
     bf16, u32, |x| x.to_f32().key(), x.is_nan();
     f32, u32, |x| {
-        let bits = if x == 0.0 { 0 } else { x.to_bits() };
+        // The sum of both zeros is the positive one.
+        let bits = (x + 0.0).to_bits();
         let ordered = bits ^ ((bits as i32 >> 31) as u32 | 0x8000_0000);
         if x.is_nan() { u32::MAX } else { ordered }
     }, x.is_nan();
     f64, u64, |x| {
-        let bits = if x == 0.0 { 0 } else { x.to_bits() };
+        let bits = (x + 0.0).to_bits();
         let ordered = bits ^ ((bits as i64 >> 63) as u64 | 1 << 63);
         if x.is_nan() { u64::MAX } else { ordered }
     }, x.is_nan();
