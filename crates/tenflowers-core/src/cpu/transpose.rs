@@ -121,16 +121,16 @@ impl<T: Copy> Block<T> {
     }
 }
 
-/// The squares of the vectors that products use.
-struct Of<V>(std::marker::PhantomData<V>);
+/// The squares of the vectors that products use, the largest or the others.
+struct Of<V, const LARGE: bool>(std::marker::PhantomData<V>);
 
-impl<V: Lanes> Square for Of<V> {
+impl<V: Lanes, const LARGE: bool> Square for Of<V, LARGE> {
     type Elem = V::Elem;
-    const SIDE: usize = V::SQUARE;
+    const SIDE: usize = if LARGE { V::SQUARE } else { V::SIDE };
     #[inline(always)]
     unsafe fn turn(from: *const V::Elem, from_row: isize, to: *mut V::Elem, to_row: usize) {
         // SAFETY: the caller's word.
-        unsafe { V::turn(from, from_row, to, to_row) }
+        unsafe { if LARGE { V::turn(from, from_row, to, to_row) } else { V::transpose(from, from_row, to, to_row) } }
     }
 }
 
@@ -139,7 +139,13 @@ impl<T: lanes::Float> Task<T> for Block<T> {
     #[inline(always)]
     unsafe fn run<V: Lanes<Elem = T>>(self) {
         // SAFETY: the caller's word.
-        unsafe { self.squares::<Of<V>>() }
+        unsafe {
+            if self.rows.min(self.columns) >= V::SQUARE {
+                self.squares::<Of<V, true>>()
+            } else {
+                self.squares::<Of<V, false>>()
+            }
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! A block of scores: masked, and made probabilities, a row at a time.
+//! A block of scores: masked, and made probabilities.
 
 use super::{Heads, KEYS, Mask, ROWS, Score, WIDE};
 use crate::cpu::accumulate::{fold_rows, larger, sum};
