@@ -103,6 +103,19 @@ fn floats_equal_a_naive_product_for_every_isa_shape_and_layout() {
     });
 }
 
+/// Rows are cut into tiles where they are packed, and again where they are read.
+#[test]
+fn any_number_of_rows_is_read_as_it_was_packed() {
+    simd::tests::each_isa(|_| {
+        for rows in 90..=150 {
+            check([rows, 300, 70], (rows % 2, 0), |x| x as f32 - 3.0);
+        }
+        for rows in [112, 126, 128, 142, 144] {
+            check([rows, 512, 512], (rows / 2 % 2, 0), |x| x as f32 - 3.0);
+        }
+    });
+}
+
 #[test]
 fn large_floats_are_packed_and_shared_rightly() {
     for kinds in [(0, 0), (1, 1), (3, 4)] {
