@@ -153,14 +153,9 @@ impl Lanes {
 /// outside. Enter once a chunk of work, never once an element.
 #[inline]
 pub fn vectorize<R>(f: impl FnOnce(Lanes) -> R) -> R {
-    vectorize_by(isa(), f)
-}
-
-#[inline]
-fn vectorize_by<R>(isa: Isa, f: impl FnOnce(Lanes) -> R) -> R {
-    match isa {
+    match isa() {
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: `isa` and `isa_at` name only what this machine has.
+        // SAFETY: `isa` names only what this machine has.
         Isa::Avx512 => unsafe { with_avx512(f) },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
@@ -196,21 +191,16 @@ pub fn prefetch_to_write<T>(p: *mut T) {
     let _ = p;
 }
 
-/// [`isa`], for loops that do little but read and write: one of 256 bits a vector at most where `places`, the bits of addresses
+/// As [`vectorize`], for loops that do little but read: with 256 bits a vector at most where `places`, the bits of addresses
 /// and steps in bytes, say that most of the wider vectors would lie in two lines of the cache.
 #[inline]
-pub fn isa_at(places: usize) -> Isa {
-    match isa() {
-        // A machine with AVX-512 has AVX2.
-        Isa::Avx512 if !places.is_multiple_of(LINE) => Isa::Avx2,
-        isa => isa,
-    }
-}
-
-/// As [`vectorize`], by the instructions of [`isa_at`].
-#[inline]
 pub fn vectorize_reads<R>(places: usize, f: impl FnOnce(Lanes) -> R) -> R {
-    vectorize_by(isa_at(places), f)
+    match isa() {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: a machine with AVX-512 has AVX2.
+        Isa::Avx512 if !places.is_multiple_of(LINE) => unsafe { with_avx2(f) },
+        _ => vectorize(f),
+    }
 }
 
 #[cfg(target_arch = "x86_64")]

@@ -1,7 +1,6 @@
 //! The cross-entropy against class numbers as one operation.
 use crate::Element;
-use crate::cpu::accumulate::Summed;
-use crate::cpu::accumulate::sum_of;
+use crate::cpu::accumulate::{Summed, sum_of};
 use crate::cpu::cross_entropy::CrossEntropy as Kernel;
 use crate::cpu::dense::{read, read_option, write};
 use crate::cpu::math::Real;

@@ -11,16 +11,10 @@ pub mod trig;
 #[inline(always)]
 pub fn exact_product(lanes: Lanes, a: f32, b: f32) -> (f32, f32) {
     let product = a * b;
-    // A product of two f32 is an f64.
-    let rest = if lanes.is_fused() {
-        a.mul_add(b, -product)
-    } else {
-        (f64::from(a) * f64::from(b) - f64::from(product)) as f32
-    };
-    (product, rest)
+    (product, exact_fma(lanes, a, b, -product))
 }
 
-/// `a * b + c`, rounded once on every machine.
+/// `a * b + c`, rounded once on every machine: a product of two f32 is an f64.
 #[inline(always)]
 pub fn exact_fma(lanes: Lanes, a: f32, b: f32, c: f32) -> f32 {
     if lanes.is_fused() { a.mul_add(b, c) } else { (f64::from(a) * f64::from(b) + f64::from(c)) as f32 }
