@@ -2,10 +2,12 @@
 //!
 //! Work is cut into chunks by its shape only, never by the number of threads, so results do not depend on that number.
 //! Each thread begins with its own part of them, the same part in job after job, so that it finds in its core's cache what
-//! it left there; who is done takes from the others. This degrades gracefully when another process takes a core, which a
-//! static split with a barrier does not. What is left then is a worker that loses its core in the middle of a chunk, for
-//! which all others wait: so workers let others run between chunks, before the system makes them, and leave the core of the
-//! caller to the caller.
+//! it left there; who is done takes from the others. Every other job begins at the end, where the one before it ended: of
+//! tensors larger than a cache, it holds the parts that were touched last.
+//!
+//! This degrades gracefully when another process takes a core, which a static split with a barrier does not. What is left
+//! then is a worker that loses its core in the middle of a chunk, for which all others wait: so workers let others run
+//! between chunks, before the system makes them, and leave the core of the caller to the caller.
 
 mod place;
 mod share;
@@ -38,6 +40,8 @@ static POOL: AtomicPtr<Pool> = AtomicPtr::new(std::ptr::null_mut());
 thread_local! {
     /// Whether this thread runs a chunk now; a nested call then runs in place.
     static INSIDE: Cell<bool> = const { Cell::new(false) };
+    /// Whether the next job that this thread calls for begins with its last chunks.
+    static BACKWARDS: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Runs `work(i)` once for each `i` below `chunks`, on the calling thread and the workers.
@@ -169,13 +173,19 @@ impl Drop for Inside {
     }
 }
 
+/// Whether the next job of this thread, of so many chunks, begins with the last of them.
+fn turn_around(chunks: usize) -> bool {
+    chunks > 1 && BACKWARDS.replace(!BACKWARDS.get())
+}
+
 fn serial(chunks: usize, work: &(dyn Fn(usize) + Sync)) -> Result<()> {
+    let backwards = turn_around(chunks);
     let _inside = Inside::enter();
     for i in 0..chunks {
         if host::interrupted() {
             return Err(TensorError::Interrupted);
         }
-        work(i);
+        work(if backwards { chunks - 1 - i } else { i });
     }
     Ok(())
 }
@@ -283,7 +293,7 @@ impl Pool {
             // SAFETY: only the lifetime changes; `run` returns after every claimed chunk has ended.
             work: unsafe { std::mem::transmute::<&(dyn Fn(usize) + Sync), &'static (dyn Fn(usize) + Sync)>(work) },
             chunks,
-            shares: Shares::new(chunks, num_threads()),
+            shares: Shares::new(chunks, num_threads(), turn_around(chunks)),
             left: AtomicUsize::new(chunks),
             panic: Mutex::new(None),
             caller: thread::current(),

@@ -38,26 +38,29 @@ fn length(part: u64) -> usize {
     ((part >> 32) as u32).saturating_sub(part as u32) as usize
 }
 
-/// The chunks of a job that nobody has claimed: a part for each participant, from the front of which it takes; who has
-/// none left takes from the back of another's.
+/// The chunks of a job that nobody has claimed: a part for each participant, from one end of which it takes; who has
+/// none left takes from the other end of another's.
 pub(super) struct Shares {
     parts: [Part; PARTS],
     used: usize,
+    /// Whether each begins at the end of its part, and takes from the front of another's.
+    backwards: bool,
 }
 
 impl Shares {
     /// Chunks `0..chunks`, of which there are at most [`MOST`], for `threads` participants.
-    pub(super) fn new(chunks: usize, threads: usize) -> Shares {
+    pub(super) fn new(chunks: usize, threads: usize, backwards: bool) -> Shares {
         let used = threads.clamp(1, PARTS);
         let bound = |i: usize| (chunks as u128 * i.min(used) as u128 / used as u128) as u32;
-        Shares { parts: std::array::from_fn(|i| Part(AtomicU64::new(pack((bound(i), bound(i + 1)))))), used }
+        Shares { parts: std::array::from_fn(|i| Part(AtomicU64::new(pack((bound(i), bound(i + 1)))))), used, backwards }
     }
 
     /// A chunk that is now the caller's alone, if there is one left.
     pub(super) fn claim(&self, participant: usize) -> Option<usize> {
         let own = participant % self.used;
         let mut others = (1..self.used).map(|i| (own + i) % self.used);
-        self.parts[own].take(false).or_else(|| others.find_map(|i| self.parts[i].take(true)))
+        let back = self.backwards;
+        self.parts[own].take(back).or_else(|| others.find_map(|i| self.parts[i].take(!back)))
     }
 
     /// Whether there is something left to claim, perhaps.
@@ -77,18 +80,23 @@ mod tests {
 
     #[test]
     fn each_begins_with_its_own_part_and_goes_on_with_the_others_from_their_ends() {
-        let shares = Shares::new(7, 2);
+        let shares = Shares::new(7, 2, false);
         let first: Vec<_> = (0..2).map(|me| shares.claim(me).unwrap()).collect();
         assert_eq!(first, [0, 3]);
         let rest: Vec<_> = std::iter::from_fn(|| shares.claim(0)).collect();
         assert_eq!(rest, [1, 2, 6, 5, 4]);
         assert!(!shares.are_left() && shares.claim(1).is_none());
+        let shares = Shares::new(7, 2, true);
+        let first: Vec<_> = (0..2).map(|me| shares.claim(me).unwrap()).collect();
+        assert_eq!(first, [2, 6]);
+        let rest: Vec<_> = std::iter::from_fn(|| shares.claim(0)).collect();
+        assert_eq!(rest, [1, 0, 3, 4, 5]);
     }
 
     #[test]
     fn all_are_claimed_once_for_any_number_of_participants() {
         for (chunks, threads) in [(0, 2), (1, 2), (5, 3), (100, 40), (3, 16)] {
-            let shares = Shares::new(chunks, threads);
+            let shares = Shares::new(chunks, threads, chunks % 2 == 1);
             let mut all: Vec<_> = (0..).map_while(|n| shares.claim(n % threads)).collect();
             all.sort_unstable();
             assert_eq!(all, (0..chunks).collect::<Vec<_>>());
@@ -97,16 +105,16 @@ mod tests {
 
     #[test]
     fn what_is_called_off_is_counted() {
-        let shares = Shares::new(10, 3);
+        let shares = Shares::new(10, 3, true);
         assert!(shares.claim(1).is_some() && shares.claim(5).is_some());
         assert_eq!(shares.take_all(), 8);
         assert!(shares.claim(0).is_none() && !shares.are_left());
-        assert_eq!(Shares::new(MOST, 16).take_all(), MOST);
+        assert_eq!(Shares::new(MOST, 16, false).take_all(), MOST);
     }
 
     #[test]
     fn threads_claim_each_chunk_once() {
-        let shares = Shares::new(10_000, 4);
+        let shares = Shares::new(10_000, 4, false);
         let claimed: Vec<AtomicU64> = (0..10_000).map(|_| AtomicU64::new(0)).collect();
         std::thread::scope(|s| {
             for me in 0..4 {
