@@ -8,10 +8,12 @@ use super::simd::{Lanes, vectorize, vectorize_reads};
 use super::{View, ViewMut};
 use crate::dtype::{C64, DType, Element};
 use crate::error::Result;
+pub use cases::{map_moderate, map_near};
 use drive::{BLOCK, Buffer, INPUTS, strided};
 pub(super) use drive::{Block, GRAIN, Rows, Run, drive};
 use std::mem::MaybeUninit;
 
+mod cases;
 mod drive;
 mod past;
 mod tile;
@@ -168,102 +170,6 @@ pub unsafe fn map_runs<T: Element>(input: &View, out: &mut ViewMut, f: OfRun<T>)
     };
     // SAFETY: the types are those of the block.
     unsafe { drive(&[*input], &[T::ELEMENT], out, T::ELEMENT, Block { run: &block, fixed: false }) }
-}
-
-/// As `map`, for an `f` that is right where `near` holds: elements elsewhere are computed by `far`, one by one.
-pub fn map_near<T: Element, U: Element, const N: usize>(
-    inputs: [&View; N],
-    out: &mut ViewMut,
-    near: impl Fn([T; N]) -> bool + Sync + Copy,
-    f: impl Fn(Lanes, [T; N]) -> U + Sync + Copy,
-    far: impl Fn([T; N]) -> U + Sync,
-) -> Result<()> {
-    let views = inputs.map(|v| *v);
-    // Pieces that are still in the first cache when they are looked at for the second time.
-    let piece = |ins: &[Run], start: *mut U, n: usize| {
-        let far_ones = vectorize(
-            #[inline(always)]
-            |lanes| {
-                let mut here = [std::ptr::null::<T>(); N];
-                for (k, here) in here.iter_mut().enumerate() {
-                    *here = ins[k].at.cast();
-                }
-                // SAFETY: the driver hands over runs of as many elements, and there is a loop for them.
-                unsafe {
-                    match kinds(ins, &Rows::one(start.cast(), n)).0 {
-                        0 => each_near::<T, U, N, 0>(lanes, here, start, n, near, f),
-                        1 if N == 2 => each_near::<T, U, N, 1>(lanes, here, start, n, near, f),
-                        _ if N == 2 => each_near::<T, U, N, 2>(lanes, here, start, n, near, f),
-                        _ => unreachable!("there is a loop for them"),
-                    }
-                }
-            },
-        );
-        for i in 0..if far_ones == 0 { 0 } else { n } {
-            let mut x = [T::default(); N];
-            for (x, run) in x.iter_mut().zip(ins) {
-                // SAFETY: as above.
-                *x = unsafe { *run.at.cast::<T>().add(if run.fixed { 0 } else { i }) };
-            }
-            if !near(x) {
-                // SAFETY: as above.
-                unsafe { start.add(i).write(far(x)) };
-            }
-        }
-    };
-    let plain = |ins: &[Run], to: &Rows| {
-        for (row, start) in to.starts().enumerate() {
-            for done in (0..to.len).step_by(BLOCK) {
-                let mut here = [Run::NONE; N];
-                for (here, run) in here.iter_mut().zip(ins) {
-                    let skipped = if run.fixed { 0 } else { done * size_of::<T>() };
-                    *here = Run { at: run.nth(row).at.wrapping_add(skipped), fixed: run.fixed, next: 0 };
-                }
-                piece(&here, start.cast::<U>().wrapping_add(done), BLOCK.min(to.len - done));
-            }
-        }
-    };
-    let block = |ins: &[Run], to: &Rows| match kinds(ins, to) {
-        // The output is not an input: that one is needed after it is written.
-        kinds @ (_, 0) if has_loop(N, kinds) => plain(ins, to),
-        _ => apart(size_of::<T>(), ins, to, size_of::<U>(), &plain),
-    };
-    // SAFETY: the types are those of the block, which knows operands of one value as long as there are two.
-    unsafe { drive(&views, &[T::ELEMENT; N], out, U::ELEMENT, Block { run: &block, fixed: N <= 2 }) }
-}
-
-/// The loop of `map_near`, and for how many elements it is not right. All comes by value, so that nothing has to be read
-/// again after a store.
-///
-/// # Safety
-/// As of `each`.
-#[inline(always)]
-unsafe fn each_near<T: Copy, U, const N: usize, const FIXED: usize>(
-    lanes: Lanes,
-    from: [*const T; N],
-    to: *mut U,
-    n: usize,
-    near: impl Fn([T; N]) -> bool + Copy,
-    f: impl Fn(Lanes, [T; N]) -> U + Copy,
-) -> u32 {
-    let mut far_ones = 0u32;
-    // SAFETY: the caller's word.
-    unsafe {
-        each::<T, U, N, FIXED, 0>(lanes, from, to, n, f);
-        let mut x = [*from[0]; N];
-        for k in 1..N {
-            x[k] = *from[k];
-        }
-        for i in 0..n {
-            for k in 0..N {
-                if FIXED >> k & 1 == 0 {
-                    x[k] = *from[k].add(i);
-                }
-            }
-            far_ones = far_ones.wrapping_add(u32::from(!near(x)));
-        }
-    }
-    far_ones
 }
 
 /// What stands for the elements of one size.

@@ -1,7 +1,7 @@
 //! Elementwise operations of one tensor: a row each.
 use super::promote::apply_promoted;
 use super::{full_like, slopes, to_dtype};
-use crate::cpu::map::{map, map_near, map_runs};
+use crate::cpu::map::{map, map_moderate, map_near, map_runs};
 use crate::cpu::math::Real;
 use crate::cpu::number::{Number, Ordered, from_bf16};
 use crate::cpu::simd::Lanes;
@@ -97,7 +97,7 @@ fn unary(row: &'static UnaryRow, input: &Tensor, target: Option<&Tensor>) -> Res
 /// dtypes; and the derivative, after the names in brackets that it reads (`out` is the result), which are what is kept.
 macro_rules! unary_row {
     ($name:ident $row:ident [$($why:literal)?] $before:ident $result:ident
-        { $([$($set:ident)+] $(-> $u:ty)?: $($lanes:ident)? |$x:ident| $kernel:expr $(; $near:expr => $far:expr)? $(=> $of_run:ident)?),+ } $(|$g:ident| [$($k:ident)*] $vjp:expr)?
+        { $([$($set:ident)+] $(-> $u:ty)?: $($lanes:ident)? |$x:ident| $kernel:expr $(; near $near:expr => $far:expr)? $(; moderate $limit:ident => $fast:expr)? $(=> $of_run:ident)?),+ } $(|$g:ident| [$($k:ident)*] $vjp:expr)?
     ) => {
         static $row: UnaryRow = UnaryRow {
             name: stringify!($name),
@@ -106,7 +106,7 @@ macro_rules! unary_row {
             cpu: |dtype, x, out| {
                 $(
                     let done = compute_type!(dtype, [$($set)+], T => unary_row!(
-                        @map x, out, T $($u)?, ($($lanes)?) $x, $kernel $(; $near => $far)? $(=> $of_run)?
+                        @map x, out, T $($u)?, ($($lanes)?) $x, $kernel $(; near $near => $far)? $(; moderate $limit => $fast)? $(=> $of_run)?
                     ));
                     if done.is_some() {
                         return done;
@@ -132,7 +132,7 @@ macro_rules! unary_row {
         })
     };
     // A kernel that is right near 0, and one for what is far from it.
-    (@map $input:ident, $out:ident, $t:ident, ($lanes:ident) $x:ident, $kernel:expr; $near:expr => $far:expr) => {
+    (@map $input:ident, $out:ident, $t:ident, ($lanes:ident) $x:ident, $kernel:expr; near $near:expr => $far:expr) => {
         map_near(
             [$input],
             $out,
@@ -141,12 +141,22 @@ macro_rules! unary_row {
             |[$x]: [$t; 1]| $far,
         )
     };
+    // A kernel, and a faster one for moderate numbers.
+    (@map $input:ident, $out:ident, $t:ident, ($lanes:ident) $x:ident, $kernel:expr; moderate $limit:ident => $fast:expr) => {
+        map_moderate(
+            $input,
+            $out,
+            #[inline(always)] |x: $t| x.abs() < <$t as Real>::$limit,
+            #[inline(always)] |$lanes: Lanes, $x: $t| $fast,
+            #[inline(always)] |$lanes: Lanes, $x: $t| $kernel,
+        )
+    };
     // A kernel on an element, and on some machines one on a run.
-    (@map $input:ident, $out:ident, $t:ident, ($lanes:ident) $x:ident, $kernel:expr => $of_run:ident) => {
+    (@map $input:ident, $out:ident, $t:ident, ($lanes:ident) $x:ident, $kernel:expr $(; moderate $limit:ident => $fast:expr)? => $of_run:ident) => {
         match <$t as Real>::$of_run() {
             // SAFETY: it is there where it is right.
             Some(f) => unsafe { map_runs::<$t>($input, $out, f) },
-            None => unary_row!(@map $input, $out, $t, ($lanes) $x, $kernel),
+            None => unary_row!(@map $input, $out, $t, ($lanes) $x, $kernel $(; moderate $limit => $fast)?),
         }
     };
     (@type $t:ident) => { $t };
@@ -273,7 +283,7 @@ unary_rows! { math [tf method]
     /// >>> tf.exp(tf.tensor([0.0, 1.0]))
     /// tensor([1.0000, 2.7183])
     /// ```
-    exp EXP (Float Same { [float]: lanes |x| lanes.exp(x), [complex]: |z| z.exp() } |g| [out] g.mul(&conj(out)?)?);
+    exp EXP (Float Same { [float]: lanes |x| lanes.exp(x); moderate MODERATE => lanes.exp_moderate(x), [complex]: |z| z.exp() } |g| [out] g.mul(&conj(out)?)?);
     /// `exp(input) - 1`, exact near 0.
     ///
     /// Integers are converted to the default dtype.
@@ -309,7 +319,7 @@ unary_rows! { math [tf method]
     /// >>> tf.sin(tf.tensor([0.0, 1.0]))
     /// tensor([0.0000, 0.8415])
     /// ```
-    sin SIN (Float Same { [float]: lanes |x| lanes.sin(x); x.abs() <= <T as Real>::SIN_LIMIT => x.sin(), [complex]: |z| z.sin() } |g| [x] g.mul(&conj(&x.cos()?)?)?);
+    sin SIN (Float Same { [float]: lanes |x| lanes.sin(x); near x.abs() <= <T as Real>::SIN_LIMIT => x.sin(), [complex]: |z| z.sin() } |g| [x] g.mul(&conj(&x.cos()?)?)?);
     /// The cosine of each element, in radians.
     ///
     /// Integers are converted to the default dtype.
@@ -318,7 +328,7 @@ unary_rows! { math [tf method]
     /// >>> tf.cos(tf.tensor([0.0, 1.0]))
     /// tensor([1.0000, 0.5403])
     /// ```
-    cos COS (Float Same { [float]: lanes |x| lanes.cos(x); x.abs() <= <T as Real>::SIN_LIMIT => x.cos(), [complex]: |z| z.cos() } |g| [x] g.mul(&conj(&x.sin()?)?)?.neg()?);
+    cos COS (Float Same { [float]: lanes |x| lanes.cos(x); near x.abs() <= <T as Real>::SIN_LIMIT => x.cos(), [complex]: |z| z.cos() } |g| [x] g.mul(&conj(&x.sin()?)?)?.neg()?);
     /// The hyperbolic tangent of each element.
     ///
     /// Integers are converted to the default dtype.
@@ -336,7 +346,7 @@ unary_rows! { math [tf method]
     /// >>> tf.sigmoid(tf.tensor([0.0, 2.0]))
     /// tensor([0.5000, 0.8808])
     /// ```
-    sigmoid SIGMOID (Float Same { [float]: lanes |x| lanes.sigmoid(x), [complex]: |z| ((-z).exp() + 1.0).inv() }
+    sigmoid SIGMOID (Float Same { [float]: lanes |x| lanes.sigmoid(x); moderate MODERATE => lanes.sigmoid_moderate(x), [complex]: |z| ((-z).exp() + 1.0).inv() }
         |g| [out] slopes::of_sigmoid(g, out)?);
     /// The error function of each element.
     ///
@@ -425,11 +435,11 @@ unary_rows! { predicates [tf method]
     bitwise_not BITWISE_NOT (Same Same { [int bool]: |x| !x }) no_grad "integers have no derivative";
 }
 
-unary_row!(silu SILU [] Same Same { [float]: lanes |x| lanes.silu(x), [complex]: |z| z * ((-z).exp() + 1.0).inv() }
+unary_row!(silu SILU [] Same Same { [float]: lanes |x| lanes.silu(x); moderate MODERATE => lanes.silu_moderate(x), [complex]: |z| z * ((-z).exp() + 1.0).inv() }
     |g| [x] slopes::of_silu(g, x)?);
-unary_row!(gelu GELU [] Same Same { [float]: lanes |x| lanes.gelu(x) => gelu_of_run }
+unary_row!(gelu GELU [] Same Same { [float]: lanes |x| lanes.gelu(x); moderate GELU_MODERATE => lanes.gelu_moderate(x) => gelu_of_run }
     |g| [x] slopes::of_gelu(g, x)?);
-unary_row!(gelu GELU_TANH [] Same Same { [float]: lanes |x| lanes.gelu_tanh(x) }
+unary_row!(gelu GELU_TANH [] Same Same { [float]: lanes |x| lanes.gelu_tanh(x); moderate GELU_TANH_MODERATE => lanes.gelu_tanh_moderate(x) }
     |g| [x] slopes::of_gelu_tanh(g, x)?);
 
 unary_row!(logsigmoid LOG_SIGMOID [] Same Same { [float]: lanes |x| {

@@ -23,6 +23,11 @@ macro_rules! functions {
         pub trait Real: num_traits::Float {
             /// Up to where `sin` and `cos` are exact.
             const SIN_LIMIT: Self;
+            /// Numbers below it in size are moderate: their exponentials, and those of their negatives, are normal numbers.
+            const MODERATE: Self;
+            /// The same for `gelu` and `gelu_tanh`, of which the exponentials are those of larger numbers.
+            const GELU_MODERATE: Self;
+            const GELU_TANH_MODERATE: Self;
             /// The product `a * b` as a rounded number and what the rounding left.
             fn exact_product(self, other: Self, lanes: Lanes) -> (Self, Self);
             /// `gelu` of a run where that is faster on this machine than element by element.
@@ -37,6 +42,9 @@ macro_rules! functions {
         }
         impl Real for f32 {
             const SIN_LIMIT: f32 = single::trig::LIMIT;
+            const MODERATE: f32 = 87.0;
+            const GELU_MODERATE: f32 = single::erf::END;
+            const GELU_TANH_MODERATE: f32 = 9.0;
             #[cfg(target_arch = "x86_64")]
             fn gelu_of_run() -> Option<OfRun<f32>> {
                 (isa() == Isa::Avx512).then_some(lookup::gelu)
@@ -58,6 +66,9 @@ macro_rules! functions {
         }
         impl Real for f64 {
             const SIN_LIMIT: f64 = double::trig::LIMIT;
+            const MODERATE: f64 = 708.0;
+            const GELU_MODERATE: f64 = 36.0;
+            const GELU_TANH_MODERATE: f64 = 20.0;
             #[inline(always)]
             fn exact_product(self, other: f64, lanes: Lanes) -> (f64, f64) {
                 double::exact_product(lanes, self, other)
@@ -81,6 +92,8 @@ macro_rules! functions {
 functions! {
     /// e to the power of `x`.
     exp exp();
+    /// `exp` of a moderate number, the same and faster.
+    exp exp_moderate();
     /// e to the power of an `x` that is not above 0; 0 where that is less than a normal number.
     exp exp_nonpositive();
     /// `exp(x) - 1`, exact near 0.
@@ -101,14 +114,22 @@ functions! {
     logistic sigmoid();
     /// `x / (1 + exp(-x))`.
     logistic silu();
+    /// `sigmoid` of a moderate number, the same and faster.
+    logistic sigmoid_moderate();
+    /// `silu` of a moderate number, the same and faster.
+    logistic silu_moderate();
     /// The error function.
     erf erf();
     /// `x` times the probability that a standard normal variable is below it.
     erf gelu();
+    /// `gelu` of a number below `Real::GELU_MODERATE` in size, the same and faster.
+    erf gelu_moderate();
     /// The derivative of `gelu`.
     erf gelu_slope();
     /// The approximation of `gelu` by tanh (Hendrycks and Gimpel, 2016).
     logistic gelu_tanh();
+    /// `gelu_tanh` of a number below `Real::GELU_TANH_MODERATE` in size, the same and faster.
+    logistic gelu_tanh_moderate();
 }
 
 /// `sqrt(2 / pi)`, and the factor of the cube: the argument of tanh in `gelu_tanh` is `SCALE * (x + CUBE * x^3)`.

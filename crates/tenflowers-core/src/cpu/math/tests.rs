@@ -156,6 +156,44 @@ fn exp_nonpositive<T: Real>(x: T) -> T {
     )
 }
 
+#[test]
+fn functions_of_moderate_numbers_are_the_same_functions() {
+    fn check<T: Real + std::fmt::Debug>(limit: T, all: &[T], names: &str, f: impl Fn(Lanes, T) -> [T; 2]) {
+        let all: Vec<T> = all.iter().copied().filter(|x| x.abs() < limit).collect();
+        assert!(all.len() > 1000);
+        each_isa(|isa| {
+            let mut found = vec![[T::zero(); 2]; all.len()];
+            vectorize(
+                #[inline(always)]
+                |lanes| found.iter_mut().zip(&all).for_each(|(y, &x)| *y = f(lanes, x)),
+            );
+            for (x, y) in all.iter().zip(&found) {
+                assert!(y[0] == y[1], "{names} {isa:?}: {x:?}: {y:?}");
+            }
+        });
+    }
+    fn check_all<T: Real + std::fmt::Debug>(all: &[T]) {
+        macro_rules! pairs {
+            ($($limit:ident $full:ident $moderate:ident;)*) => {$(
+                check(T::$limit, all, stringify!($full), #[inline(always)] |lanes, x| [lanes.$full(x), lanes.$moderate(x)]);
+            )*};
+        }
+        pairs! {
+            MODERATE exp exp_moderate;
+            MODERATE sigmoid sigmoid_moderate;
+            MODERATE silu silu_moderate;
+            GELU_MODERATE gelu gelu_moderate;
+            GELU_TANH_MODERATE gelu_tanh gelu_tanh_moderate;
+        }
+    }
+    let even = (0..100_000).map(|i| f64::from(i - 50_000) * 2e-5);
+    let double: Vec<f64> =
+        [9.0, 36.0, 87.0, 708.0].into_iter().flat_map(|most| even.clone().map(move |x| x * most)).collect();
+    let single: Vec<f32> = double.iter().map(|&x| x as f32).chain(sweep(STEP)).collect();
+    check_all(&single);
+    check_all(&double);
+}
+
 /// Of f64 against the library, in units in the last place.
 fn check_double(
     name: &str,

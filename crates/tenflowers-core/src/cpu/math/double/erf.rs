@@ -78,6 +78,15 @@ pub fn gelu(lanes: Lanes, x: f64) -> f64 {
 }
 
 #[inline(always)]
+pub fn gelu_moderate(lanes: Lanes, x: f64) -> f64 {
+    let t = x.abs();
+    let (square, low) = exact_product(lanes, t, t);
+    let bell = lifted(lanes, -0.5 * square, -0.5 * low, 0.0);
+    let rest = bell * scaled_complement(lanes, t * FRAC_1_SQRT_2) * 0.5;
+    x * if x < 0.0 { rest } else { 1.0 - rest }
+}
+
+#[inline(always)]
 pub fn gelu_slope(lanes: Lanes, x: f64) -> f64 {
     let (rest, bell) = above(lanes, x.abs());
     // 1 / sqrt(2 pi)

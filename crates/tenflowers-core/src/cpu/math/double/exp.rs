@@ -54,6 +54,11 @@ pub fn exp(lanes: Lanes, x: f64) -> f64 {
 }
 
 #[inline(always)]
+pub fn exp_moderate(lanes: Lanes, x: f64) -> f64 {
+    lifted(lanes, x, 0.0, 0.0)
+}
+
+#[inline(always)]
 pub fn exp_nonpositive(lanes: Lanes, x: f64) -> f64 {
     let least = -708.0;
     let y = lifted(lanes, if x < least { least } else { x }, 0.0, 0.0);

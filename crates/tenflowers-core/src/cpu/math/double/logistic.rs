@@ -1,7 +1,7 @@
 //! tanh and the functions of the logistic curve, from one exponential.
 use super::super::{GELU_CUBE, GELU_SCALE};
 use super::Lanes;
-use super::exp::{LIFT, lifted, minus_one};
+use super::exp::{LIFT, exp_moderate, lifted, minus_one};
 
 #[inline(always)]
 pub fn tanh(lanes: Lanes, x: f64) -> f64 {
@@ -36,8 +36,27 @@ pub fn silu(lanes: Lanes, x: f64) -> f64 {
 }
 
 #[inline(always)]
+pub fn sigmoid_moderate(lanes: Lanes, x: f64) -> f64 {
+    1.0 / (1.0 + exp_moderate(lanes, -x))
+}
+
+#[inline(always)]
+pub fn silu_moderate(lanes: Lanes, x: f64) -> f64 {
+    x / (1.0 + exp_moderate(lanes, -x))
+}
+
+/// 2u of (1 + tanh(u)) / 2 = 1 / (1 + exp(-2u)).
+#[inline(always)]
+fn double_argument(lanes: Lanes, x: f64) -> f64 {
+    2.0 * GELU_SCALE * lanes.fma(GELU_CUBE * x * x, x, x)
+}
+
+#[inline(always)]
 pub fn gelu_tanh(lanes: Lanes, x: f64) -> f64 {
-    // (1 + tanh(u)) / 2 = 1 / (1 + exp(-2u)).
-    let inside = if x.abs() > 100.0 { 100f64.copysign(x) } else { x };
-    gated(lanes, x, 2.0 * GELU_SCALE * lanes.fma(GELU_CUBE * inside * inside, inside, inside))
+    gated(lanes, x, double_argument(lanes, if x.abs() > 100.0 { 100f64.copysign(x) } else { x }))
+}
+
+#[inline(always)]
+pub fn gelu_tanh_moderate(lanes: Lanes, x: f64) -> f64 {
+    x / (1.0 + exp_moderate(lanes, -double_argument(lanes, x)))
 }

@@ -1,7 +1,7 @@
 //! The error function as `1 - exp(t p(t))`, where the logarithm of its complement is smooth (after Juffa).
 use super::Lanes;
 use super::exact_fma;
-use super::exp::{LIFT, LN_2, lifted, moderate, of_rest, power_of_two};
+use super::exp::{LIFT, LN_2, lifted, of_rest, power_of_two, quick};
 
 /// `erf(x) / x - 1` in `x^2`, below `BORDER`.
 const SMALL: [f32; 7] =
@@ -27,7 +27,7 @@ const NORMAL: [f32; 11] = [
 ];
 const CENTRE: f32 = 3.218_75;
 /// From here on `t P(X < -t)` is below 2e-8.
-const END: f32 = 5.86;
+pub const END: f32 = 5.86;
 /// `(P(X < -t) - t exp(-t^2 / 2) / sqrt(2 pi)) exp(t^2 / 2)` in `t - 1` for t from 0 to `SLOPE_END`, where it is multiplied by
 /// 3e-18: fitted as above, to an error of 3e-8 of the product.
 const SLOPE: [f32; 12] = [
@@ -64,18 +64,25 @@ pub fn erf(lanes: Lanes, x: f32) -> f32 {
     (if t < BORDER { small } else { large }).copysign(x)
 }
 
+/// P(X < -t) for t from 0 to `END`.
 #[inline(always)]
-pub fn gelu(lanes: Lanes, x: f32) -> f32 {
-    // P(X < -t) = exp(-t^2 / 2 + t p(t)) / 2, exact also where it is small: what is left of the exponent after the power of two
-    // is summed largest terms first, and none of them is rounded before.
-    let size = x.abs();
-    let t = if size > END { END } else { size };
-    let slope = lanes.polynomial(t - CENTRE, NORMAL);
+fn probability_below(lanes: Lanes, t: f32) -> f32 {
+    // exp(-t^2 / 2 + t p(t)) / 2, exact also where it is small: what is left of the exponent after the power of two is summed
+    // largest terms first, and none of them is rounded before.
+    let [first, others @ ..] = NORMAL;
+    let slope = exact_fma(lanes, t - CENTRE, lanes.polynomial(t - CENTRE, others), first);
     let half = -0.5 * t;
     let (n, power) = power_of_two(lanes, lanes.fma(half, t, t * slope), -1.0);
     let rest = exact_fma(lanes, half, t, n * -LN_2[0]);
     let rest = lanes.fma(n, -LN_2[1], exact_fma(lanes, t, slope, rest));
-    let below = of_rest(lanes, rest) * power;
+    of_rest(lanes, rest) * power
+}
+
+#[inline(always)]
+pub fn gelu(lanes: Lanes, x: f32) -> f32 {
+    let size = x.abs();
+    let t = if size > END { END } else { size };
+    let below = probability_below(lanes, t);
     let below = if size > END { 0.0 } else { below };
     // x - x P(X < -x) above 0, x P(X < x) below; infinity less nothing, and infinity times nothing.
     let above = if x > 0.0 { x } else { 0.0 };
@@ -83,9 +90,15 @@ pub fn gelu(lanes: Lanes, x: f32) -> f32 {
 }
 
 #[inline(always)]
+pub fn gelu_moderate(lanes: Lanes, x: f32) -> f32 {
+    let t = x.abs();
+    lanes.fma(-t, probability_below(lanes, t), if x > 0.0 { x } else { 0.0 })
+}
+
+#[inline(always)]
 pub fn gelu_slope(lanes: Lanes, x: f32) -> f32 {
     let size = x.abs();
     let t = if size > SLOPE_END { SLOPE_END } else { size };
-    let below = moderate(lanes, -0.5 * t * t) * lanes.polynomial(t - 1.0, SLOPE);
+    let below = quick(lanes, -0.5 * t * t) * lanes.polynomial(t - 1.0, SLOPE);
     if x < 0.0 { below } else { 1.0 - below }
 }

@@ -5,8 +5,9 @@ use super::Lanes;
 const ROUND: f32 = 12_582_912.0;
 /// ln 2 in two parts: an integer of 14 bits times the first is exact.
 pub const LN_2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
-/// `(exp(r) - 1 - r) / r^2` for `|r| <= ln(2) / 2`.
-const TAIL: [f32; 5] = [0.5, 0.166_665_15, 0.041_666_377, 0.008_369_394, 0.001_394_292_2];
+/// `exp(r)` for `|r| <= ln(2) / 2`.
+const OF_REST: [f32; 7] = [1.0, 1.0, 0.5, 0.166_665_15, 0.041_666_377, 0.008_369_394, 0.001_394_292_2];
+/// `(exp(r) - 1 - r) / r^2` there.
 const TAIL_RELATIVE: [f32; 6] = [0.5, 0.166_666_66, 0.041_666_485, 0.008_333_541, 0.001_393_322_8, 0.000_197_669_94];
 
 /// 2^64, by which a result is kept too large until the end where it alone may not be a normal number.
@@ -28,7 +29,12 @@ fn rest(lanes: Lanes, x: f32, n: f32) -> f32 {
 
 #[inline(always)]
 pub fn of_rest(lanes: Lanes, r: f32) -> f32 {
-    lanes.fma(lanes.polynomial(r, TAIL), r * r, r) + 1.0
+    if lanes.is_fused() {
+        return lanes.polynomial(r, OF_REST);
+    }
+    // With a rounding for each product: the small parts first.
+    let [_, _, tail @ ..] = OF_REST;
+    (lanes.polynomial(r, tail) * (r * r) + r) + 1.0
 }
 
 /// `exp(x + low) * 2^lift`, which must be a normal number, for `low` below 3 in size; `plus_low` adds it exactly.
@@ -54,9 +60,21 @@ pub fn exp(lanes: Lanes, x: f32) -> f32 {
     of_rest(lanes, rest(lanes, x, n)) * power * back
 }
 
+#[inline(always)]
+pub fn exp_moderate(lanes: Lanes, x: f32) -> f32 {
+    lifted(
+        lanes,
+        x,
+        0.0,
+        0.0,
+        #[inline(always)]
+        |r| r,
+    )
+}
+
 /// e to the power of `x` for x in -87..=88, by powers of 2 in one factor: a little less exact than `exp`, and faster.
 #[inline(always)]
-pub fn moderate(lanes: Lanes, x: f32) -> f32 {
+pub fn quick(lanes: Lanes, x: f32) -> f32 {
     const LOG2_E: f32 = std::f32::consts::LOG2_E;
     let t = lanes.fma(x, LOG2_E, ROUND + 127.0);
     let f = lanes.fma(x, LOG2_E, ROUND + 127.0 - t);
@@ -71,7 +89,7 @@ pub fn moderate(lanes: Lanes, x: f32) -> f32 {
 #[inline(always)]
 pub fn exp_nonpositive(lanes: Lanes, x: f32) -> f32 {
     let least = -87.0;
-    let y = moderate(lanes, if x < least { least } else { x });
+    let y = quick(lanes, if x < least { least } else { x });
     if x < least { 0.0 } else { y }
 }
 

@@ -1,6 +1,6 @@
 //! tanh and the functions of the logistic curve, from one exponential of a number that is not positive.
 use super::super::{GELU_CUBE, GELU_SCALE};
-use super::exp::{LIFT, lifted, minus_one};
+use super::exp::{LIFT, exp_moderate, lifted, minus_one};
 use super::{Lanes, exact_product};
 
 /// `(tanh(x) / x - 1) / x^2` in `x^2`, below `BORDER`.
@@ -50,18 +50,48 @@ pub fn silu(lanes: Lanes, x: f32) -> f32 {
 }
 
 #[inline(always)]
-pub fn gelu_tanh(lanes: Lanes, x: f32) -> f32 {
-    // (1 + tanh(u)) / 2 = 1 / (1 + exp(-2u)). The error of 2u is a relative one of the result, so 2u is kept in two parts.
+pub fn sigmoid_moderate(lanes: Lanes, x: f32) -> f32 {
+    1.0 / (1.0 + exp_moderate(lanes, -x))
+}
+
+#[inline(always)]
+pub fn silu_moderate(lanes: Lanes, x: f32) -> f32 {
+    x / (1.0 + exp_moderate(lanes, -x))
+}
+
+/// The logarithm of what `x` is divided by, less 1, negative and in two parts: (1 + tanh(u)) / 2 = 1 / (1 + exp(-2u)), and the
+/// error of 2u is a relative one of the result.
+#[inline(always)]
+fn double_argument(lanes: Lanes, x: f32) -> (f32, f32) {
     const A: f64 = 2.0 * GELU_SCALE;
     const B: f64 = A * GELU_CUBE;
     const HIGH: [f32; 2] = [A as f32, B as f32];
     const LOW: [f32; 2] = [(A - HIGH[0] as f64) as f32, (B - HIGH[1] as f64) as f32];
-    let inside = if x.abs() > 20.0 { 20f32.copysign(x) } else { x };
-    let (square, square_low) = exact_product(lanes, inside, inside);
+    let (square, square_low) = exact_product(lanes, x, x);
     let (cube, cube_low) = exact_product(lanes, HIGH[1], square);
     let factor = HIGH[0] + cube;
     let rest = lanes.fma(square, LOW[1], LOW[0]) + (cube - (factor - HIGH[0])) + cube_low;
     let rest = lanes.fma(HIGH[1], square_low, rest);
-    let (u, u_low) = exact_product(lanes, inside, factor);
-    gated(lanes, x, u, lanes.fma(inside, rest, u_low))
+    let (u, u_low) = exact_product(lanes, x, factor);
+    (u, lanes.fma(x, rest, u_low))
+}
+
+#[inline(always)]
+pub fn gelu_tanh(lanes: Lanes, x: f32) -> f32 {
+    let (high, low) = double_argument(lanes, if x.abs() > 20.0 { 20f32.copysign(x) } else { x });
+    gated(lanes, x, high, low)
+}
+
+#[inline(always)]
+pub fn gelu_tanh_moderate(lanes: Lanes, x: f32) -> f32 {
+    let (high, low) = double_argument(lanes, x);
+    let e = lifted(
+        lanes,
+        -high,
+        -low,
+        0.0,
+        #[inline(always)]
+        |r| r - low,
+    );
+    x / (1.0 + e)
 }
