@@ -64,14 +64,13 @@ unsafe fn each_moderate<T: Copy, U, const SAME: usize>(
                 others |= u32::from(!moderate(*from[0].add(i)));
             }
             if others == 0 {
-                each::<T, U, 1, 0, SAME>(
-                    lanes,
-                    from,
-                    to,
-                    GROUP,
-                    #[inline(always)]
-                    |lanes, [x]| f(lanes, x),
-                );
+                let read = |i: usize| if SAME == 1 { *to.add(i).cast::<T>() } else { *from[0].add(i) };
+                // Two at a time: most functions are chains of operations, each of which waits for the one before it.
+                for i in 0..GROUP / 2 {
+                    let (a, b) = (f(lanes, read(i)), f(lanes, read(i + GROUP / 2)));
+                    to.add(i).write(a);
+                    to.add(i + GROUP / 2).write(b);
+                }
             } else {
                 each::<T, U, 1, 0, SAME>(
                     lanes,

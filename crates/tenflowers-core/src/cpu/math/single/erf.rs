@@ -70,9 +70,9 @@ fn probability_below(lanes: Lanes, t: f32) -> f32 {
     // exp(-t^2 / 2 + t p(t)) / 2, exact also where it is small: what is left of the exponent after the power of two is summed
     // largest terms first, and none of them is rounded before.
     let [first, others @ ..] = NORMAL;
-    let slope = exact_fma(lanes, t - CENTRE, lanes.polynomial(t - CENTRE, others), first);
+    let slope = exact_fma(lanes, t - CENTRE, lanes.polynomial_in_two(t - CENTRE, others), first);
     let half = -0.5 * t;
-    let (n, power) = power_of_two(lanes, lanes.fma(half, t, t * slope), -1.0);
+    let (n, power) = power_of_two(lanes, lanes.fma(t, slope, half * t), -1.0);
     let rest = exact_fma(lanes, half, t, n * -LN_2[0]);
     let rest = lanes.fma(n, -LN_2[1], exact_fma(lanes, t, slope, rest));
     of_rest(lanes, rest) * power
