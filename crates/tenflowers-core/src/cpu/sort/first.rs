@@ -5,6 +5,10 @@ use crate::cpu::simd::vectorize;
 
 /// Interleaved parts of a row.
 const LANES: usize = 64;
+/// Chunks of a row that are looked at together.
+const TOGETHER: usize = 4;
+/// Entries of a chunk that are taken without asking whether there are as many.
+const USUAL: usize = 3;
 /// So many entries are ordered by counting.
 pub(super) const FEW: usize = 64;
 
@@ -19,41 +23,72 @@ pub(super) fn candidates<T: Key, E: Entry<Bits = T::Bits>>(
     if k == 0 || 4 * k > LANES || row.len() < 4 * LANES {
         return None;
     }
-    let mut held = 0;
-    vectorize(
+    let held = vectorize(
         #[inline(always)]
         |_| {
             let mut firsts = [T::Bits::MAX; LANES];
-            for chunk in row.as_chunks::<LANES>().0 {
+            let (several, rest) = row.as_chunks::<{ TOGETHER * LANES }>();
+            for chunk in several {
+                for i in 0..LANES {
+                    let mut first = firsts[i];
+                    for j in 0..TOGETHER {
+                        let key = chunk[j * LANES + i].key() ^ flip;
+                        first = if key < first { key } else { first };
+                    }
+                    firsts[i] = first;
+                }
+            }
+            for chunk in rest.as_chunks::<LANES>().0 {
                 for i in 0..LANES {
                     let key = chunk[i].key() ^ flip;
                     firsts[i] = if key < firsts[i] { key } else { firsts[i] };
                 }
             }
             let bound = number(&firsts, k);
+            let mut held = 0;
             for c in 0..row.len().div_ceil(LANES) {
                 // The last may begin in the one before it.
                 let start = (c * LANES).min(row.len() - LANES);
                 let Some(chunk) = row[start..].first_chunk::<LANES>() else { unreachable!("as long as a chunk") };
-                let mut hits = [0u8; LANES];
+                let (mut keys, mut hits) = ([T::Bits::MAX; LANES], [0u8; LANES]);
                 for i in 0..LANES {
-                    hits[i] = u8::from(chunk[i].key() ^ flip <= bound);
+                    keys[i] = chunk[i].key() ^ flip;
+                    hits[i] = u8::from(keys[i] <= bound);
                 }
-                for (w, eight) in hits.as_chunks::<8>().0.iter().enumerate() {
-                    let mut word = u64::from_le_bytes(*eight);
-                    while word != 0 {
-                        let i = 8 * w + (word.trailing_zeros() / 8) as usize;
-                        word &= word - 1;
-                        if start + i >= c * LANES {
-                            entries[held] = E::new(chunk[i].key() ^ flip, start + i);
-                            held += 1;
-                        }
+                let mut left = bits(&hits) & u64::MAX << (c * LANES - start);
+                // As many as most chunks have without a branch, which nothing could foresee.
+                for _ in 0..USUAL {
+                    let i = left.trailing_zeros() as usize % LANES;
+                    if let Some(entry) = entries.get_mut(held) {
+                        *entry = E::new(keys[i], start + i);
                     }
+                    held += usize::from(left != 0);
+                    left &= left.wrapping_sub(1);
+                }
+                while left != 0 {
+                    let i = left.trailing_zeros() as usize;
+                    entries[held] = E::new(keys[i], start + i);
+                    held += 1;
+                    left &= left - 1;
                 }
             }
+            held
         },
     );
     Some(held)
+}
+
+/// A bit for each byte, of which each is 0 or 1.
+#[inline(always)]
+fn bits(bytes: &[u8; LANES]) -> u64 {
+    // The product has byte i's bit at place 56 + i, and no others that reach there.
+    const GATHER: u64 = 0x0102_0408_1020_4080;
+    let words = bytes.as_chunks::<8>().0.iter().enumerate();
+    words.fold(
+        0,
+        #[inline(always)]
+        |all, (w, &eight)| all | (u64::from_le_bytes(eight).wrapping_mul(GATHER) >> 56) << (8 * w),
+    )
 }
 
 /// A key that `k` of them, at most half, are not behind, and few others: of pairs the first, then by counting, for all at
