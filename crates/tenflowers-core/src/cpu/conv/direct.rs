@@ -129,7 +129,9 @@ impl<T: Float> Pass<'_, T> {
         // A side of few channels leaves the tile's rows, or what it gathers, without use.
         let (few, many) = (self.from.min(self.to), self.from.max(self.to));
         let small = few <= 4 && many <= 64 && self.axes[0].taps.len() == 3;
-        if (few == 1 || small) && windows::fit(self.axes) {
+        // Those of dx that a stride takes one by one lie apart.
+        let dense = self.target_steps == [self.axes[1].grid, 1];
+        if (few == 1 || small) && dense && windows::fit(self.axes) {
             return windows::run(self);
         }
         if few == 1 {

@@ -26,6 +26,15 @@ fn cases() -> Vec<Conv2d> {
         case([2, 2, 5, 1], [10, 9], [3, 4], [[3, 2], [2, 1], [2, 1]]),
         case([1, 3, 2, 1], [9, 9], [2, 2], [[3, 3], [0, 0], [1, 1]]),
         case([1, 2, 3, 1], [11, 12], [3, 2], [[2, 1], [0, 2], [2, 3]]),
+        // Strides that leave each position of dx as many rows of the kernel as there is code for windows of.
+        case([2, 8, 1, 1], [18, 18], [6, 6], [[2, 2], [2, 2], [1, 1]]),
+        case([2, 3, 2, 1], [19, 37], [5, 5], [[2, 2], [1, 2], [1, 1]]),
+        case([1, 4, 3, 1], [27, 30], [9, 9], [[3, 3], [3, 3], [1, 1]]),
+        case([1, 2, 2, 2], [19, 20], [6, 3], [[2, 1], [2, 1], [1, 1]]),
+        // Vectors of dx whose neighbours belong to other rows of the kernel, and to none.
+        case([3, 18, 21, 1], [32, 64], [3, 3], [[2, 2], [1, 1], [1, 1]]),
+        case([2, 17, 5, 1], [33, 31], [2, 2], [[3, 2], [0, 0], [1, 1]]),
+        case([2, 20, 16, 1], [16, 32], [1, 1], [[2, 2], [0, 0], [1, 1]]),
         case([2, 5, 7, 1], [6, 6], [1, 1], plain),
         case([2, 4, 6, 2], [6, 6], [1, 1], plain),
         // Outputs that no cache has room for: images one by one.
