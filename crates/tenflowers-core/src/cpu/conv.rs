@@ -6,9 +6,11 @@
 
 mod columns;
 mod direct;
+mod places;
 mod planes;
 mod region;
 mod stripe;
+mod terms;
 mod weights;
 mod windows;
 mod winograd;

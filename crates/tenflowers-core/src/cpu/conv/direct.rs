@@ -7,6 +7,7 @@ use super::Conv2d;
 use super::planes;
 use super::region::{Region, TILES};
 use super::stripe::{Axis, SLACK, Stripe, channels_at_once, noting};
+use super::terms::Terms;
 use super::windows;
 use crate::cpu::gemm::lanes::{self, Float, Lanes, Task};
 use crate::cpu::gemm::pack::panel;
@@ -34,9 +35,6 @@ pub(super) fn forward<T: Float>(c: &Conv2d, x: &[T], w: &[T], bias: Option<&[T]>
         to: c.group_out(),
         source: x.as_ptr(),
         target: y.as_mut_ptr(),
-        target_plane: c.plane_out(),
-        target_start: 0,
-        target_steps: [c.output[1], 1],
         bias: bias.map(<[T]>::as_ptr),
         weights: w.as_ptr(),
         weight_group: c.group_out() * c.taps(),
@@ -48,39 +46,28 @@ pub(super) fn forward<T: Float>(c: &Conv2d, x: &[T], w: &[T], bias: Option<&[T]>
 }
 
 pub(super) fn backward<T: Float>(c: &Conv2d, dy: &[T], w: &[T], dx: &mut [T]) -> Result<()> {
-    let kernel = c.kernel[0] * c.kernel[1];
-    let first = |axis: usize| 0..c.stride[axis].min(c.input[axis]);
-    let starts: Vec<_> = first(0).flat_map(|i| first(1).map(move |j| [i, j])).collect();
-    let axes: Vec<_> = starts.iter().map(|&[i, j]| [Axis::backward(c, 0, i), Axis::backward(c, 1, j)]).collect();
-    if axes.iter().flatten().any(|axis| axis.taps.is_empty()) {
-        // Some positions are read by no tap.
-        dx.fill(T::ZERO);
+    let axes = [Axis::backward(c, 0), Axis::backward(c, 1)];
+    Pass {
+        axes: &axes,
+        batch: c.batch,
+        groups: c.groups,
+        from: c.group_out(),
+        to: c.group_in(),
+        source: dy.as_ptr(),
+        target: dx.as_mut_ptr(),
+        bias: None,
+        weights: w.as_ptr(),
+        weight_group: c.group_out() * c.taps(),
+        weight_row: c.kernel[0] * c.kernel[1],
+        weight_channel: c.taps(),
+        kernel_width: c.kernel[1],
     }
-    for ([i, j], axes) in starts.iter().zip(&axes).filter(|(_, axes)| axes.iter().all(|axis| !axis.taps.is_empty())) {
-        Pass {
-            axes,
-            batch: c.batch,
-            groups: c.groups,
-            from: c.group_out(),
-            to: c.group_in(),
-            source: dy.as_ptr(),
-            target: dx.as_mut_ptr(),
-            target_plane: c.plane_in(),
-            target_start: i * c.input[1] + j,
-            target_steps: [c.stride[0] * c.input[1], c.stride[1]],
-            bias: None,
-            weights: w.as_ptr(),
-            weight_group: c.group_out() * c.taps(),
-            weight_row: kernel,
-            weight_channel: c.taps(),
-            kernel_width: c.kernel[1],
-        }
-        .run()?;
-    }
-    Ok(())
+    .run()
 }
 
-/// A grid of outputs of every channel of the target, each a sum over the channels and taps of the source.
+/// A grid of outputs of every channel of the target, each a sum over the channels and taps of the source; or several
+/// such sums, for positions of the target side by side.
+#[derive(Clone, Copy)]
 pub(super) struct Pass<'a, T> {
     pub axes: &'a [Axis; 2],
     pub batch: usize,
@@ -90,10 +77,6 @@ pub(super) struct Pass<'a, T> {
     pub to: usize,
     pub source: *const T,
     pub target: *mut T,
-    /// Elements of a plane of the target, where the grid begins in it, and its steps down and across.
-    pub target_plane: usize,
-    pub target_start: usize,
-    pub target_steps: [usize; 2],
     pub bias: Option<*const T>,
     pub weights: *const T,
     /// Steps in the weights from one group, target channel and source channel to the next.
@@ -107,6 +90,21 @@ pub(super) struct Pass<'a, T> {
 unsafe impl<T: Sync> Sync for Pass<'_, T> {}
 
 impl<T: Float> Pass<'_, T> {
+    /// Elements of a plane of the target.
+    pub(super) fn target_plane(&self) -> usize {
+        self.axes[0].target * self.axes[1].target
+    }
+
+    /// Where a plane of the target begins.
+    pub(super) fn plane(&self, number: usize) -> *mut T {
+        self.target.wrapping_add(number * self.target_plane())
+    }
+
+    /// Elements of the target from one output to the next, down and across.
+    pub(super) fn steps(&self) -> [usize; 2] {
+        [self.axes[0].spread * self.axes[1].target, self.axes[1].spread]
+    }
+
     /// The weights of each target and source channel of each group, those of the taps in `order`: places down and across.
     pub(super) fn packed(&self, order: &[(usize, usize)]) -> Result<Scratch<T>> {
         let mut weights = Scratch::filled(self.groups * self.to * self.from * order.len(), T::ZERO)?;
@@ -129,26 +127,24 @@ impl<T: Float> Pass<'_, T> {
         // A side of few channels leaves the tile's rows, or what it gathers, without use.
         let (few, many) = (self.from.min(self.to), self.from.max(self.to));
         let small = few <= 4 && many <= 64 && self.axes[0].taps.len() == 3;
-        // Those of dx that a stride takes one by one lie apart.
-        let dense = self.target_steps == [self.axes[1].grid, 1];
-        if (few == 1 || small) && dense && windows::fit(self.axes) {
+        if (few == 1 || small) && windows::fit(self.axes) {
             return windows::run(self);
         }
-        if few == 1 {
+        let taps = self.axes[0].taps.len() * self.axes[1].taps.len();
+        if few == 1 || taps == 0 {
             return planes::run(self);
         }
         let isa = simd::isa();
         // SAFETY: `isa` names what this machine has.
         let (mr, nr) = unsafe { lanes::run::<T, _>(isa, Geometry) };
-        let taps = self.axes[0].taps.len() * self.axes[1].taps.len();
-        let channels = channels_at_once(self.from, taps, TERMS);
+        let channels = channels_at_once(self.from, self.axes[0].reads() * self.axes[1].reads(), TERMS);
         // Few images are cut into stripes for the threads: that repeats less than to share out their target channels.
         let tasks = 4 * pool::num_threads();
         let low = (4 * TILES * nr).div_ceil(self.axes[1].grid).max(4 * self.axes[0].reach());
         let most = self.axes[0].grid.div_ceil(tasks.div_ceil(self.batch * self.groups)).max(low);
         let stripe = Stripe::fit(self.axes, channels, STRIPE_BYTES / size_of::<T>(), most);
-        let offsets = stripe.offsets(channels);
-        let weights = self.pack(isa, mr)?;
+        let terms = Terms::new(&stripe, channels, self.kernel_width, nr);
+        let weights = self.pack(isa, mr, &terms)?;
         let packed = weights.ptr() as usize;
         let bands: Vec<_> = stripe.bands().collect();
         // Small images go together, so that they fill tiles; few images share out the target channels too.
@@ -172,7 +168,7 @@ impl<T: Float> Pass<'_, T> {
         ranges(whole * parts, (GRAIN / (together * image / parts)).max(1), &|range| {
             let work = || {
                 let buffer = Scratch::new(stripe.size(channels, 0) * together + SLACK)?;
-                let panel = Scratch::new(TILES * channels * taps * nr + SLACK)?;
+                let panel = Scratch::new(TILES * channels * terms.each * nr + SLACK)?;
                 for task in range {
                     let (rest, part) = (task / parts, task % parts);
                     let (rest, band) = (rest / bands.len(), rest % bands.len());
@@ -181,7 +177,7 @@ impl<T: Float> Pass<'_, T> {
                         pass: self,
                         stripe: &stripe,
                         channels,
-                        offsets: &offsets,
+                        terms: &terms,
                         weights: (packed as *const T).wrapping_add(group * self.to * self.from * taps),
                         images: first..self.batch.min(first + together),
                         group,
@@ -200,30 +196,32 @@ impl<T: Float> Pass<'_, T> {
         outcome.result()
     }
 
-    /// The weights in panels for the tile, group by group, terms in the order of `Stripe::offsets`.
-    fn pack(&self, isa: Isa, mr: usize) -> Result<Scratch<T>> {
-        let mut terms = Vec::with_capacity(self.from * self.axes[0].taps.len() * self.axes[1].taps.len());
-        for channel in 0..self.from {
-            for i in &self.axes[0].taps {
-                for j in &self.axes[1].taps {
-                    terms.push((channel * self.weight_channel + i.kernel * self.kernel_width + j.kernel) as isize);
-                }
-            }
-        }
-        let dense = terms.iter().enumerate().all(|(p, &at)| p as isize == at);
-        let packed = Scratch::new(self.groups * self.to * terms.len())?;
+    /// The weights in panels for the tile, group by group and sum by sum.
+    fn pack(&self, isa: Isa, mr: usize, terms: &Terms) -> Result<Scratch<T>> {
+        let places = |kernel: &Vec<usize>| {
+            let channel = |channel| kernel.iter().map(move |at| (channel * self.weight_channel + at) as isize);
+            (0..self.from).flat_map(channel).collect::<Vec<_>>()
+        };
+        let sums: Vec<_> = terms.sums.iter().map(|sum| (places(&sum.kernel), sum.before)).collect();
+        let group = self.to * self.from * terms.taps;
+        let packed = Scratch::new(self.groups * group)?;
         let to = packed.ptr() as usize;
         // Whole panels, so that each part is packed as it would be after the others.
         let rows = 12 * mr;
         let parts = self.to.div_ceil(rows);
-        ranges(self.groups * parts, (1 << 16) / (rows * terms.len()) + 1, &|range| {
+        ranges(self.groups * parts, (1 << 16) / (rows * self.from * terms.taps) + 1, &|range| {
             for part in range {
-                let (group, first) = (part / parts, part % parts * rows);
+                let (number, first) = (part / parts, part % parts * rows);
                 let rows = rows.min(self.to - first);
-                let to = (to as *mut T).wrapping_add((group * self.to + first) * terms.len());
-                let from = self.weights.wrapping_add(group * self.weight_group + first * self.weight_row);
-                // SAFETY: `isa` names what this machine has; the rows lie inside weights and scratch.
-                unsafe { lanes::run(isa, PackTerms { rows, from, row: self.weight_row, terms: &terms, dense, to }) }
+                let from = self.weights.wrapping_add(number * self.weight_group + first * self.weight_row);
+                for (places, before) in &sums {
+                    let at = number * group + before * self.to * self.from + first * places.len();
+                    let to = (to as *mut T).wrapping_add(at);
+                    let dense = places.iter().enumerate().all(|(p, &at)| p as isize == at);
+                    let task = PackTerms { rows, from, row: self.weight_row, terms: places, dense, to };
+                    // SAFETY: `isa` names what this machine has; the rows lie inside weights and scratch.
+                    unsafe { lanes::run(isa, task) }
+                }
             }
         })?;
         Ok(packed)

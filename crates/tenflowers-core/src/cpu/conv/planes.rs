@@ -16,7 +16,25 @@ const STRIPE_BYTES: usize = 128 << 10;
 /// Floating point operations that are worth a worker.
 const GRAIN: usize = 1 << 20;
 
+/// One position of each output after the other.
 pub(super) fn run<T: Float>(pass: &Pass<T>) -> Result<()> {
+    let [down, across] = [0, 1].map(|i| (0..pass.axes[i].spread).map(|to| pass.axes[i].only(to)).collect::<Vec<_>>());
+    if down.iter().chain(&across).any(|axis| axis.taps.is_empty()) {
+        // Some positions are read by no tap.
+        let size = pass.batch * pass.groups * pass.to * pass.axes[0].target * pass.axes[1].target;
+        // SAFETY: the planes of the target, which this pass alone writes.
+        unsafe { std::slice::from_raw_parts_mut(pass.target, size) }.fill(T::ZERO);
+    }
+    for (i, down) in down.iter().enumerate().filter(|(_, axis)| !axis.taps.is_empty()) {
+        for (j, across) in across.iter().enumerate().filter(|(_, axis)| !axis.taps.is_empty()) {
+            positions(&Pass { axes: &[down.clone(), across.clone()], ..*pass }, [i, j])?;
+        }
+    }
+    Ok(())
+}
+
+/// The outputs' positions at `to` in the target: the axes hold what goes there.
+fn positions<T: Float>(pass: &Pass<T>, to: [usize; 2]) -> Result<()> {
     let isa = simd::isa();
     let axes = pass.axes;
     let taps = axes[0].taps.len() * axes[1].taps.len();
@@ -40,7 +58,7 @@ pub(super) fn run<T: Float>(pass: &Pass<T>) -> Result<()> {
     ranges(pass.batch * pass.groups * bands.len(), GRAIN / work.max(1) + 1, &|range| {
         let work = || {
             let buffer = Scratch::new(stripe.size(pass.from, SLACK))?;
-            let rows = Rows { pass, stripe: &stripe, offsets: &offsets, weights: packed, bands: &bands, range };
+            let rows = Rows { pass, to, stripe: &stripe, offsets: &offsets, weights: packed, bands: &bands, range };
             // SAFETY: `isa` names what this machine has; each band of an image and group is taken once.
             unsafe { lanes::run(isa, (rows, buffer.ptr())) };
             Ok(())
@@ -53,6 +71,7 @@ pub(super) fn run<T: Float>(pass: &Pass<T>) -> Result<()> {
 /// Bands of planes, numbered by image, group and band.
 struct Rows<'a, T> {
     pass: &'a Pass<'a, T>,
+    to: [usize; 2],
     stripe: &'a Stripe<'a>,
     offsets: &'a [isize],
     weights: &'a [T],
@@ -68,6 +87,7 @@ impl<T: Float> Task<T> for (Rows<'_, T>, *mut T) {
         let (rows, buffer) = self;
         let pass = rows.pass;
         let plane = pass.axes[0].source * pass.axes[1].source;
+        let [down, across] = rows.to;
         let taps = rows.offsets.len() / pass.from;
         for task in rows.range.clone() {
             let (image, band) = (task / rows.bands.len(), &rows.bands[task % rows.bands.len()]);
@@ -82,7 +102,7 @@ impl<T: Float> Task<T> for (Rows<'_, T>, *mut T) {
                         offsets: rows.offsets,
                         weights: rows.weights[channel * pass.from * taps..].as_ptr(),
                         bias: V::splat(pass.bias.map_or(T::ZERO, |bias| *bias.add(channel))),
-                        to: pass.target.add((image * pass.to + target) * pass.target_plane + pass.target_start),
+                        to: pass.plane(image * pass.to + target).add(down * pass.axes[1].target + across),
                         pitch: rows.stripe.pitch,
                     };
                     let mut row = 0;
@@ -115,7 +135,7 @@ impl<V: Lanes> Line<'_, V> {
     /// Computes `R` rows of the grid from row `at` on, whose first terms begin at `from`.
     #[inline(always)]
     unsafe fn sums<const R: usize>(&self, from: *const V::Elem, at: usize) -> usize {
-        let (grid, [down, across]) = (self.pass.axes[1].grid, self.pass.target_steps);
+        let (grid, [down, across]) = (self.pass.axes[1].grid, self.pass.steps());
         for column in (0..grid).step_by(V::LANES) {
             let mut acc = [self.bias; R];
             // SAFETY: the caller's word; `SLACK` covers what is read beyond the last output.

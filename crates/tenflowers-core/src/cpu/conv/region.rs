@@ -3,14 +3,18 @@
 #![allow(clippy::needless_range_loop)]
 
 use super::direct::Pass;
+use super::places;
 use super::stripe::{SLACK, Stripe};
+use super::terms::{Sum, Terms};
 use crate::cpu::gemm::lanes::{Float, Lanes, Task};
-use crate::cpu::gemm::tile::{Stride, piece, rows_of, tile};
+use crate::cpu::gemm::tile::{Apart, Stride, piece, rows_of, tile};
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
 /// Tiles whose panels are gathered before the target channels pass over them.
 pub(super) const TILES: usize = 4;
+/// Bytes of weights that stay in a small L1, beside what a tile reads.
+const WEIGHT_BYTES: usize = 20 << 10;
 /// The most elements of a row of the tile, and of the whole.
 const WIDTH: usize = 32;
 const BLOCK: usize = 14 * WIDTH;
@@ -19,10 +23,9 @@ const BLOCK: usize = 14 * WIDTH;
 pub(super) struct Region<'a, T> {
     pub pass: &'a Pass<'a, T>,
     pub stripe: &'a Stripe<'a>,
-    /// Source channels at a time.
+    /// Source channels at a time, and the terms of so many.
     pub channels: usize,
-    /// Where the terms of an output are, for that many channels.
-    pub offsets: &'a [isize],
+    pub terms: &'a Terms,
     /// The packed weights of the group.
     pub weights: *const T,
     pub images: Range<usize>,
@@ -39,7 +42,6 @@ impl<T: Float> Task<T> for Region<'_, T> {
     #[inline(always)]
     unsafe fn run<V: Lanes<Elem = T>>(self) {
         let pass = self.pass;
-        let taps = self.offsets.len() / self.channels;
         let plane = pass.axes[0].source * pass.axes[1].source;
         let size = self.stripe.size(self.channels, 0);
         // Outputs of a target channel, one after the other.
@@ -55,33 +57,37 @@ impl<T: Float> Task<T> for Region<'_, T> {
                     self.stripe.fill::<V>(source, channels, self.band.start, buffer, slack);
                 }
             }
-            let terms = channels * taps;
+            let reads = channels * self.terms.each;
             let width = V::NV * V::LANES;
-            for first in (0..outputs).step_by(TILES * width) {
-                let mut tiles = [Pieces { count: 0, width: 0, pieces: [Piece::default(); WIDTH] }; TILES];
-                let used = (outputs - first).div_ceil(width).min(TILES);
+            // One tile at a time where its weights stay in the first cache, for all target channels.
+            let weights = self.targets.len() * channels * self.terms.taps * size_of::<T>();
+            let together = if weights <= WEIGHT_BYTES { 1 } else { TILES };
+            let mut tiles = [Pieces { count: 0, width: 0, pieces: [Piece::default(); WIDTH] }; TILES];
+            for first in (0..outputs).step_by(together * width) {
+                let used = (outputs - first).div_ceil(width).min(together);
                 for (t, tile) in tiles[..used].iter_mut().enumerate() {
                     self.cut::<V>(first + t * width, outputs, tile);
-                    let panel = self.panel.wrapping_add(t * terms * width);
-                    // SAFETY: as above; the panels have room for all terms.
-                    unsafe { self.gather::<V>(terms, tile, panel) };
+                    if !self.in_place::<V>() {
+                        let panel = self.panel.wrapping_add(t * reads * width);
+                        // SAFETY: as above; the panels have room for all that is read.
+                        unsafe { self.gather::<V>(reads, tile, panel) };
+                    }
                 }
                 let mut target = self.targets.start;
                 while target < self.targets.end {
                     let rows = piece(V::MR, self.targets.end - target);
-                    let weights = self.weights.wrapping_add((target * pass.from + channel * rows) * taps);
                     for (t, pieces) in tiles[..used].iter().enumerate() {
-                        let panel = self.panel.wrapping_add(t * terms * width);
-                        let sums = Sums { terms, weights, panel, accumulate: channel > 0, target, pieces };
+                        let panel = self.panel.wrapping_add(t * reads * width);
+                        let strip = Strip { channel, channels, panel, target, pieces };
                         // SAFETY: as above.
                         unsafe {
                             match rows {
-                                14 if V::MR == 14 => self.tile::<V, 14>(sums),
-                                8 if V::MR >= 8 => self.tile::<V, 8>(sums),
-                                6 if V::MR == 6 => self.tile::<V, 6>(sums),
-                                4 => self.tile::<V, 4>(sums),
-                                2 => self.tile::<V, 2>(sums),
-                                _ => self.tile::<V, 1>(sums),
+                                14 if V::MR == 14 => self.strip::<V, 14>(strip),
+                                8 if V::MR >= 8 => self.strip::<V, 8>(strip),
+                                6 if V::MR == 6 => self.strip::<V, 6>(strip),
+                                4 => self.strip::<V, 4>(strip),
+                                2 => self.strip::<V, 2>(strip),
+                                _ => self.strip::<V, 1>(strip),
                             }
                         }
                     }
@@ -104,50 +110,64 @@ struct Pieces {
 #[derive(Clone, Copy, Default)]
 struct Piece {
     outputs: usize,
-    /// Where the first output reads its first term, and where it stands in the first target channel.
+    /// Where the first output reads its first term, and where its first position stands in the first target channel.
     from: usize,
     to: usize,
+    /// Positions of the target from there on, down and across.
+    room: [usize; 2],
 }
 
-/// What one tile sums up.
-struct Sums<'a, T> {
-    terms: usize,
-    weights: *const T,
+/// Some target channels, from `target` on, of the outputs of a tile.
+struct Strip<'a, T> {
+    /// The first source channel, and how many go in.
+    channel: usize,
+    channels: usize,
+    /// What was gathered for the tile.
     panel: *const T,
-    accumulate: bool,
     target: usize,
     pieces: &'a Pieces,
 }
 
 impl<T: Float> Region<'_, T> {
+    /// Whether vectors lie whole in the rows of the grid: these are read where they are.
+    #[inline(always)]
+    fn in_place<V: Lanes<Elem = T>>(&self) -> bool {
+        self.pass.axes[1].grid.is_multiple_of(V::LANES)
+    }
+
     /// Cuts the tile that begins at output `at` into pieces.
     #[inline(always)]
     fn cut<V: Lanes<Elem = T>>(&self, at: usize, outputs: usize, result: &mut Pieces) {
         let pass = self.pass;
-        let grid = pass.axes[1].grid;
+        let ([down, across], steps) = (pass.axes, pass.steps());
         let size = self.stripe.size(self.channels, 0);
-        result.width = (V::NV * V::LANES).min(outputs - at);
-        let (mut line, mut column, mut left) = (at / grid, at % grid, result.width);
+        (result.count, result.width) = (0, (V::NV * V::LANES).min(outputs - at));
+        let longest = if self.in_place::<V>() { V::LANES } else { WIDTH };
+        let (mut line, mut column, mut left) = (at / across.grid, at % across.grid, result.width);
         while left > 0 {
             let (slot, row) = (line / self.band.len(), line % self.band.len());
-            let n = left.min(grid - column);
+            let n = left.min(across.grid - column).min(longest);
             let plane = ((self.images.start + slot) * pass.groups + self.group) * pass.to;
-            let start = (self.band.start + row) * pass.target_steps[0] + column * pass.target_steps[1];
+            let start = self.band.start + row;
             result.pieces[result.count] = Piece {
                 outputs: n,
                 from: slot * size + row * self.stripe.pitch + column,
-                to: plane * pass.target_plane + pass.target_start + start,
+                to: plane * pass.target_plane() + start * steps[0] + column * steps[1],
+                room: [down.target - start * down.spread, across.target - column * across.spread],
             };
             result.count += 1;
             left -= n;
-            (line, column) = (line + 1, 0);
+            column += n;
+            if column == across.grid {
+                (line, column) = (line + 1, 0);
+            }
         }
     }
 
-    /// Fills a panel: for each term what each output of the tile reads.
+    /// Fills a panel: row by row what each output of the tile reads.
     #[inline(always)]
-    unsafe fn gather<V: Lanes<Elem = T>>(&self, terms: usize, pieces: &Pieces, panel: *mut T) {
-        let (width, offsets) = (V::NV * V::LANES, &self.offsets[..terms]);
+    unsafe fn gather<V: Lanes<Elem = T>>(&self, reads: usize, pieces: &Pieces, panel: *mut T) {
+        let (width, offsets) = (V::NV * V::LANES, &self.terms.reads[..reads]);
         let mut at = 0;
         for piece in &pieces.pieces[..pieces.count] {
             for i in (0..piece.outputs).step_by(V::LANES) {
@@ -158,7 +178,7 @@ impl<T: Float> Region<'_, T> {
                 unsafe {
                     let (from, to) = (self.buffer.cast_const().add(piece.from + i), panel.add(at));
                     if n <= 4 && free >= 4 {
-                        each_term(
+                        each_read(
                             offsets,
                             from,
                             to,
@@ -167,7 +187,7 @@ impl<T: Float> Region<'_, T> {
                             |f, t| move_all::<T, 4>(f, t),
                         );
                     } else if n <= 8 && free >= 8 {
-                        each_term(
+                        each_read(
                             offsets,
                             from,
                             to,
@@ -176,7 +196,7 @@ impl<T: Float> Region<'_, T> {
                             |f, t| move_all::<T, 8>(f, t),
                         );
                     } else if free >= V::LANES {
-                        each_term(
+                        each_read(
                             offsets,
                             from,
                             to,
@@ -185,7 +205,7 @@ impl<T: Float> Region<'_, T> {
                             |f, t| V::load(f).store(t),
                         );
                     } else {
-                        each_term(
+                        each_read(
                             offsets,
                             from,
                             to,
@@ -201,82 +221,149 @@ impl<T: Float> Region<'_, T> {
     }
 
     #[inline(always)]
-    unsafe fn tile<V: Lanes<Elem = T>, const R: usize>(&self, sums: Sums<T>) {
-        let width = sums.pieces.width;
+    unsafe fn strip<V: Lanes<Elem = T>, const R: usize>(&self, strip: Strip<T>) {
+        let width = strip.pieces.width;
         // SAFETY: the caller's word.
         unsafe {
             if width <= V::LANES {
-                self.finish::<V, R, 1>(sums)
+                self.sums::<V, R, 1>(&strip)
             } else if V::NV == 3 && width > 2 * V::LANES {
-                self.finish::<V, R, 3>(sums)
+                self.sums::<V, R, 3>(&strip)
             } else {
-                self.finish::<V, R, 2>(sums)
+                self.sums::<V, R, 2>(&strip)
             }
         }
     }
 
+    /// All sums of a strip: those for positions side by side together, so that they are written together.
     #[inline(always)]
-    unsafe fn finish<V: Lanes<Elem = T>, const R: usize, const N: usize>(&self, sums: Sums<T>) {
-        let pass = self.pass;
-        let mut block = [const { MaybeUninit::<T>::uninit() }; BLOCK];
-        let block = block.as_mut_ptr().cast::<T>();
-        // SAFETY: the caller's word; no tile has more than 14 x 32 elements, and all that is read of `block` is
-        // written.
-        unsafe {
-            let a = (sums.weights, rows_of::<R>(1), Stride(R as isize));
-            let b = (sums.panel, Stride((V::NV * V::LANES) as isize));
-            let acc = tile::<V, R, N, false>(sums.terms, a, b, 0);
-            for i in 0..R {
-                let bias = V::splat(self.bias(sums.target + i, sums.accumulate));
-                for v in 0..N {
-                    acc[i][v].add(bias).store(block.add((i * N + v) * V::LANES));
+    unsafe fn sums<V: Lanes<Elem = T>, const R: usize, const N: usize>(&self, strip: &Strip<T>) {
+        let across = self.pass.axes[1].spread;
+        let simple = self.terms.sums.len() == 1 && self.in_place::<V>();
+        let mut blocks = [const { MaybeUninit::<T>::uninit() }; 2 * BLOCK];
+        let blocks = blocks.as_mut_ptr().cast::<T>();
+        for (number, sum) in self.terms.sums.iter().enumerate() {
+            let (down, beside) = (number / across, number % across);
+            // SAFETY: the caller's word; no tile has more than 14 x 32 elements, and all that is read of a block is
+            // written.
+            unsafe {
+                let mut acc = self.tile::<V, R, N>(strip, sum);
+                for i in 0..R {
+                    let bias = V::splat(self.bias(strip, i));
+                    for v in 0..N {
+                        acc[i][v] = acc[i][v].add(bias);
+                    }
+                }
+                if simple {
+                    self.write_vectors(strip, acc);
+                    continue;
+                }
+                let block = if across == 2 { blocks.add(beside * BLOCK) } else { blocks };
+                for i in 0..R {
+                    for v in 0..N {
+                        acc[i][v].store(block.add((i * N + v) * V::LANES));
+                    }
+                }
+                if across != 2 || beside == 1 {
+                    self.write::<V, R>(strip, (blocks, N * V::LANES), [down, beside]);
                 }
             }
-            let mut done = 0;
-            for piece in &sums.pieces.pieces[..sums.pieces.count] {
-                let from = block.cast_const().add(done);
-                let to = pass.target.add(sums.target * pass.target_plane + piece.to);
-                self.write::<V, R>(piece.outputs, (from, N * V::LANES), (to, pass.target_plane), sums.accumulate);
-                done += piece.outputs;
-            }
         }
     }
-}
 
-impl<T: Float> Region<'_, T> {
+    /// One sum for `R` target channels.
+    #[inline(always)]
+    unsafe fn tile<V: Lanes<Elem = T>, const R: usize, const N: usize>(
+        &self,
+        strip: &Strip<T>,
+        sum: &Sum,
+    ) -> [[V; N]; R] {
+        let before = sum.before * self.pass.to * self.pass.from;
+        let first = (strip.target * self.pass.from + strip.channel * R) * sum.taps;
+        let mut vectors = rows_of::<N>(V::LANES as isize);
+        let (from, table) = if self.in_place::<V>() {
+            for v in 0..N {
+                vectors[v] = strip.pieces.pieces[v].from as isize;
+            }
+            (self.buffer.cast_const(), &sum.in_stripe)
+        } else {
+            (strip.panel, &sum.in_panel)
+        };
+        let a = (self.weights.wrapping_add(before + first), rows_of::<R>(1), Stride(R as isize));
+        // SAFETY: the caller's word.
+        unsafe { tile::<V, R, N, false>(strip.channels * sum.taps, a, (from, Apart(table.as_ptr(), vectors)), 0) }
+    }
+
     /// What a target channel begins with.
     #[inline(always)]
-    unsafe fn bias(&self, target: usize, accumulate: bool) -> T {
+    unsafe fn bias(&self, strip: &Strip<T>, row: usize) -> T {
         match self.pass.bias {
             // SAFETY: there is one for each target channel of each group.
-            Some(bias) if !accumulate => unsafe { *bias.add(self.group * self.pass.to + target) },
+            Some(bias) if strip.channel == 0 => unsafe { *bias.add(self.group * self.pass.to + strip.target + row) },
             _ => T::ZERO,
         }
     }
 
-    /// Writes `n` outputs of `R` target channels.
+    /// Writes a tile whose vectors come to lie where the pieces say, one output beside the other.
+    #[inline(always)]
+    unsafe fn write_vectors<V: Lanes<Elem = T>, const R: usize, const N: usize>(
+        &self,
+        strip: &Strip<T>,
+        acc: [[V; N]; R],
+    ) {
+        for v in 0..N {
+            let to = self.pass.plane(strip.target).wrapping_add(strip.pieces.pieces[v].to);
+            for i in 0..R {
+                // SAFETY: the caller's word.
+                unsafe {
+                    let to = to.add(i * self.pass.target_plane());
+                    let before = if strip.channel > 0 { V::load(to) } else { V::splat(T::ZERO) };
+                    acc[i][v].add(before).store(to);
+                }
+            }
+        }
+    }
+
+    /// Writes the sums for a position of each output, or those for two beside each other.
     #[inline(always)]
     unsafe fn write<V: Lanes<Elem = T>, const R: usize>(
         &self,
-        n: usize,
-        from: (*const T, usize),
-        to: (*mut T, usize),
-        accumulate: bool,
+        strip: &Strip<T>,
+        (from, from_row): (*const T, usize),
+        [down, beside]: [usize; 2],
     ) {
-        // SAFETY: the caller's word.
-        unsafe {
-            match (self.pass.target_steps[1], accumulate) {
-                (1, false) => put::<V, R, false>(n, from, to),
-                (1, true) => put::<V, R, true>(n, from, to),
-                (step, add) => spread::<T, R>(n, from, to, step, add),
+        let (spread, row) = (self.pass.axes[1].spread, self.pass.target_plane());
+        let add = strip.channel > 0;
+        let mut done = 0;
+        for piece in &strip.pieces.pieces[..strip.pieces.count] {
+            let from = (from.wrapping_add(done), from_row);
+            done += piece.outputs;
+            if down >= piece.room[0] {
+                continue;
+            }
+            let to = self.pass.plane(strip.target).wrapping_add(piece.to + down * self.pass.axes[1].target);
+            // SAFETY: the caller's word, and no more than there is room for.
+            unsafe {
+                match (spread, add) {
+                    (1, false) => places::dense::<V, R, false>(piece.outputs, from, (to, row)),
+                    (1, true) => places::dense::<V, R, true>(piece.outputs, from, (to, row)),
+                    (2, add) => {
+                        let n = (2 * piece.outputs).min(piece.room[1]);
+                        places::pairs::<V, R>(n, (from.0, from.1, BLOCK), (to, row), add);
+                    }
+                    (_, add) => {
+                        let n = piece.outputs.min(piece.room[1].saturating_sub(beside).div_ceil(spread));
+                        places::apart::<T, R>(n, from, (to.wrapping_add(beside), row), spread, add);
+                    }
+                }
             }
         }
     }
 }
 
-/// Runs `work` on the places of each term in buffer and panel.
+/// Runs `work` on the places of each read in buffer and panel.
 #[inline(always)]
-unsafe fn each_term<T>(offsets: &[isize], from: *const T, to: *mut T, width: usize, work: impl Fn(*const T, *mut T)) {
+unsafe fn each_read<T>(offsets: &[isize], from: *const T, to: *mut T, width: usize, work: impl Fn(*const T, *mut T)) {
     for (p, &offset) in offsets.iter().enumerate() {
         work(from.wrapping_offset(offset), to.wrapping_add(p * width));
     }
@@ -287,47 +374,4 @@ unsafe fn each_term<T>(offsets: &[isize], from: *const T, to: *mut T, width: usi
 unsafe fn move_all<T: Copy, const U: usize>(from: *const T, to: *mut T) {
     // SAFETY: the caller's word.
     unsafe { to.cast::<[T; U]>().write_unaligned(from.cast::<[T; U]>().read_unaligned()) }
-}
-
-/// Writes `n` elements of each of `R` rows, or adds them; pointers come with the distance of their rows.
-#[inline(always)]
-unsafe fn put<V: Lanes, const R: usize, const ADD: bool>(
-    n: usize,
-    (from, from_row): (*const V::Elem, usize),
-    (to, to_row): (*mut V::Elem, usize),
-) {
-    for i in (0..n).step_by(V::LANES) {
-        let part = V::LANES.min(n - i);
-        for row in 0..R {
-            // SAFETY: the caller's word.
-            unsafe {
-                let to = to.add(row * to_row + i);
-                let mut v = V::load_first(from.add(row * from_row + i), part);
-                if ADD {
-                    v = v.add(V::load_first(to, part));
-                }
-                v.store_first(to, part);
-            }
-        }
-    }
-}
-
-/// As [`put`], to elements `step` apart.
-#[inline(always)]
-unsafe fn spread<T: Float, const R: usize>(
-    n: usize,
-    (from, from_row): (*const T, usize),
-    (to, to_row): (*mut T, usize),
-    step: usize,
-    add: bool,
-) {
-    for row in 0..R {
-        for i in 0..n {
-            // SAFETY: the caller's word.
-            unsafe {
-                let (from, to) = (from.add(row * from_row + i), to.add(row * to_row + i * step));
-                *to = if add { *to + *from } else { *from };
-            }
-        }
-    }
 }

@@ -19,6 +19,9 @@ pub(super) struct Axis {
     pub stride: usize,
     /// Outputs.
     pub grid: usize,
+    /// Positions of the target, and how many of them, one after the other, each output of the grid stands for.
+    pub target: usize,
+    pub spread: usize,
     /// The remainders of padded positions that taps read; each gets a plane of its own, without the others between.
     pub phases: Vec<usize>,
     pub taps: Vec<Tap>,
@@ -31,6 +34,8 @@ pub(super) struct Tap {
     /// Which of the phases it reads.
     pub phase: usize,
     pub offset: usize,
+    /// Which of the output's positions in the target it goes to.
+    pub to: usize,
 }
 
 impl Axis {
@@ -44,28 +49,47 @@ impl Axis {
                 phases.push(at % stride);
                 phases.len() - 1
             });
-            Tap { kernel, phase, offset: at / stride }
+            Tap { kernel, phase, offset: at / stride, to: 0 }
         });
-        let taps = taps.collect();
-        Axis { source: c.input[axis], pad: c.padding[axis] as isize, stride, grid: c.output[axis], phases, taps }
+        let (taps, grid) = (taps.collect(), c.output[axis]);
+        let (source, pad) = (c.input[axis], c.padding[axis] as isize);
+        Axis { source, pad, stride, grid, target: grid, spread: 1, phases, taps }
     }
 
-    /// As every `stride`-th position of dx, from `first`, reads dy: `dx[first + stride * t]` is a sum over the taps
-    /// that have met it, of dy at `t` plus a constant.
-    pub fn backward(c: &Conv2d, axis: usize, first: usize) -> Axis {
-        let stride = c.stride[axis] as isize;
-        let reach = |kernel: usize| (first + c.padding[axis]) as isize - (kernel * c.dilation[axis]) as isize;
-        let met = || (0..c.kernel[axis]).filter(|&k| reach(k) % stride == 0).map(|k| (k, reach(k) / stride));
-        let lowest = met().map(|(_, at)| at).min().unwrap_or(0);
-        let tap = |(kernel, at): (usize, isize)| Tap { kernel, phase: 0, offset: (at - lowest) as usize };
+    /// As dx reads dy: `dx[stride * t + to]` is a sum over the taps that have met it, of dy at `t` plus a constant.
+    pub fn backward(c: &Conv2d, axis: usize) -> Axis {
+        let (target, spread) = (c.input[axis], c.stride[axis]);
+        let met = (0..c.kernel[axis]).filter_map(|kernel| {
+            let reach = c.padding[axis] as isize - (kernel * c.dilation[axis]) as isize;
+            let to = (-reach).rem_euclid(spread as isize);
+            ((to as usize) < target).then_some((kernel, (to + reach) / spread as isize, to as usize))
+        });
+        let lowest = met.clone().map(|(_, at, _)| at).min().unwrap_or(0);
+        let taps = met.map(|(kernel, at, to)| Tap { kernel, phase: 0, offset: (at - lowest) as usize, to });
         Axis {
             source: c.output[axis],
             pad: -lowest,
             stride: 1,
-            grid: (c.input[axis] - first).div_ceil(c.stride[axis]),
+            grid: target.div_ceil(spread),
+            target,
+            spread,
             phases: vec![0],
-            taps: met().map(tap).collect(),
+            taps: taps.collect(),
         }
+    }
+
+    /// What goes to position `to` of each output alone.
+    pub fn only(&self, to: usize) -> Axis {
+        let taps = self.taps.iter().filter(|tap| tap.to == to).copied().collect();
+        Axis { grid: self.target.saturating_sub(to).div_ceil(self.spread), taps, ..self.clone() }
+    }
+
+    /// How many places the taps of one output read, some of them perhaps for several positions of the target.
+    pub fn reads(&self) -> usize {
+        let place = |tap: &Tap| (tap.phase, tap.offset);
+        let first =
+            |(i, tap): &(usize, &Tap)| self.taps.iter().position(|other| place(other) == place(tap)) == Some(*i);
+        self.taps.iter().enumerate().filter(first).count()
     }
 
     /// How many padded positions of a phase lie beyond the last output's.
@@ -117,7 +141,7 @@ impl<'a> Stripe<'a> {
     }
 
     /// Elements of one channel.
-    fn channel(&self) -> usize {
+    pub fn channel(&self) -> usize {
         self.axes[0].phases.len() * self.axes[1].phases.len() * self.plane()
     }
 
@@ -128,17 +152,14 @@ impl<'a> Stripe<'a> {
 
     /// Where each (channel, tap) of the first output stands.
     pub fn offsets(&self, channels: usize) -> Vec<isize> {
-        let mut offsets = Vec::with_capacity(channels * self.axes[0].taps.len() * self.axes[1].taps.len());
-        for channel in 0..channels {
-            for i in &self.axes[0].taps {
-                for j in &self.axes[1].taps {
-                    let plane = i.phase * self.axes[1].phases.len() + j.phase;
-                    let at = channel * self.channel() + plane * self.plane() + i.offset * self.pitch + j.offset;
-                    offsets.push(at as isize);
-                }
-            }
-        }
-        offsets
+        let taps = self.axes[0].taps.iter().flat_map(|i| self.axes[1].taps.iter().map(move |j| (i, j)));
+        (0..channels).flat_map(|channel| taps.clone().map(move |(i, j)| self.offset(channel, i, j))).collect()
+    }
+
+    /// Where the tap at `i` down and `j` across of a channel stands for the first output.
+    pub fn offset(&self, channel: usize, i: &Tap, j: &Tap) -> isize {
+        let plane = i.phase * self.axes[1].phases.len() + j.phase;
+        (channel * self.channel() + plane * self.plane() + i.offset * self.pitch + j.offset) as isize
     }
 
     /// Fills the buffer for grid rows from `first` on; `source` holds the channels' planes one after the other. Zeros
@@ -226,18 +247,30 @@ unsafe fn copy<V: Lanes>(from: *const V::Elem, stride: usize, to: *mut V::Elem, 
                 return n.next_multiple_of(V::LANES);
             }
             2 => {
-                // Every second one of an array, which LLVM makes a shuffle of.
-                for i in (0..n).step_by(16) {
+                // Every second one of arrays, which LLVM makes shuffles of.
+                let whole = n / 16 * 16;
+                for i in (0..whole).step_by(16) {
+                    // The second ends with the last one that is wanted: what follows may not be there.
+                    let (a, b) = (from.add(2 * i), from.add(2 * i + 15));
+                    let a = a.cast::<[V::Elem; 16]>().read_unaligned();
+                    let b = b.cast::<[V::Elem; 16]>().read_unaligned();
+                    let mut even = [V::Elem::ZERO; 16];
+                    for j in 0..8 {
+                        (even[j], even[8 + j]) = (a[2 * j], b[2 * j + 1]);
+                    }
+                    to.add(i).cast::<[V::Elem; 16]>().write_unaligned(even);
+                }
+                if whole < n {
                     let mut pairs = [V::Elem::ZERO; 32];
                     for v in (0..32).step_by(V::LANES) {
-                        let left = (2 * (n - i) - 1).saturating_sub(v).min(V::LANES);
-                        V::load_first(from.wrapping_add(2 * i + v), left).store(pairs.as_mut_ptr().add(v));
+                        let left = (2 * (n - whole) - 1).saturating_sub(v).min(V::LANES);
+                        V::load_first(from.wrapping_add(2 * whole + v), left).store(pairs.as_mut_ptr().add(v));
                     }
                     let mut even = [V::Elem::ZERO; 16];
                     for (j, even) in even.iter_mut().enumerate() {
                         *even = pairs[2 * j];
                     }
-                    to.add(i).cast::<[V::Elem; 16]>().write_unaligned(even);
+                    to.add(whole).cast::<[V::Elem; 16]>().write_unaligned(even);
                 }
                 return n.next_multiple_of(16);
             }

@@ -25,7 +25,7 @@ const GRAIN: usize = 1 << 20;
 /// Whether the kernel moves by one position, and its rows follow one another, as many as there is code for.
 pub(super) fn fit(axes: &[Axis; 2]) -> bool {
     let height = axes[0].taps.len();
-    axes.iter().all(|axis| axis.stride == 1)
+    axes.iter().all(|axis| axis.stride == 1 && axis.spread == 1)
         && matches!(height, 3 | 5 | HEIGHT)
         && axes[0].reach() == height - 1
         && axes[1].taps.len() == height
@@ -231,7 +231,7 @@ impl<T: Float> Windows<'_, T> {
         unsafe {
             let source = pass.source.add(image * pass.from * plane_size);
             let weights = self.weights.as_ptr().add(channel * pass.from * taps);
-            let to = pass.target.add((image * pass.to + target) * pass.target_plane + row * grid);
+            let to = pass.plane(image * pass.to + target).add(row * grid);
             let mut bias = [V::splat(T::ZERO); C];
             if let Some(all) = pass.bias {
                 for c in 0..C {
@@ -279,7 +279,7 @@ impl<T: Float> Windows<'_, T> {
                 }
                 for c in 0..C {
                     for i in 0..R {
-                        let to = to.add(c * pass.target_plane + i * grid + column);
+                        let to = to.add(c * pass.target_plane() + i * grid + column);
                         if grid < V::LANES {
                             acc[c][i].store_first(to, grid);
                         } else {

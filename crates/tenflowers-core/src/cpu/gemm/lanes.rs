@@ -30,6 +30,21 @@ pub(crate) trait Lanes: Copy {
     /// `self + a * b`.
     unsafe fn fma(self, a: Self, b: Self) -> Self;
     unsafe fn add(self, other: Self) -> Self;
+    /// The lanes of both in turn, as two vectors that follow each other.
+    #[inline(always)]
+    unsafe fn zip(self, other: Self) -> (Self, Self) {
+        let mut both = [Self::Elem::ZERO; 32];
+        let (mut even, mut odd) = ([Self::Elem::ZERO; 16], [Self::Elem::ZERO; 16]);
+        // SAFETY: no vector has more than 16 lanes.
+        unsafe {
+            self.store(even.as_mut_ptr());
+            other.store(odd.as_mut_ptr());
+            for j in 0..Self::LANES {
+                (both[2 * j], both[2 * j + 1]) = (even[j], odd[j]);
+            }
+            (Self::load(both.as_ptr()), Self::load(both.as_ptr().add(Self::LANES)))
+        }
+    }
     /// `dst[j * dst_row + i] = src[i * src_row + j]` for `i` and `j` below `SIDE`.
     unsafe fn transpose(src: *const Self::Elem, src_row: isize, dst: *mut Self::Elem, dst_row: usize);
     /// As `transpose`, for `i` below `rows` only, which is at most `SIDE`.
@@ -290,6 +305,16 @@ mod x86 {
         intrinsics!(_mm512_set1_ps _mm512_loadu_ps _mm512_storeu_ps _mm512_add_ps
             fma(c, a, b) => _mm512_fmadd_ps(a, b, c));
         #[inline(always)]
+        unsafe fn zip(self, other: Self) -> (Self, Self) {
+            // SAFETY: the caller's word.
+            unsafe {
+                let low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+                let high = _mm512_add_epi32(low, _mm512_set1_epi32(8));
+                let half = |at| Self(_mm512_permutex2var_ps(self.0, at, other.0));
+                (half(low), half(high))
+            }
+        }
+        #[inline(always)]
         unsafe fn load_first(p: *const f32, n: usize) -> Self {
             // SAFETY: the mask leaves out what the caller does not vouch for.
             Self(unsafe { _mm512_maskz_loadu_ps(((1u32 << n) - 1) as __mmask16, p) })
@@ -332,6 +357,16 @@ mod x86 {
         intrinsics!(_mm512_set1_pd _mm512_loadu_pd _mm512_storeu_pd _mm512_add_pd
             fma(c, a, b) => _mm512_fmadd_pd(a, b, c));
         #[inline(always)]
+        unsafe fn zip(self, other: Self) -> (Self, Self) {
+            // SAFETY: the caller's word.
+            unsafe {
+                let low = _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11);
+                let high = _mm512_add_epi64(low, _mm512_set1_epi64(4));
+                let half = |at| Self(_mm512_permutex2var_pd(self.0, at, other.0));
+                (half(low), half(high))
+            }
+        }
+        #[inline(always)]
         unsafe fn load_first(p: *const f64, n: usize) -> Self {
             // SAFETY: the mask leaves out what the caller does not vouch for.
             Self(unsafe { _mm512_maskz_loadu_pd(((1u32 << n) - 1) as __mmask8, p) })
@@ -373,6 +408,14 @@ mod x86 {
         intrinsics!(_mm256_set1_ps _mm256_loadu_ps _mm256_storeu_ps _mm256_add_ps
             fma(c, a, b) => _mm256_fmadd_ps(a, b, c));
         #[inline(always)]
+        unsafe fn zip(self, other: Self) -> (Self, Self) {
+            // SAFETY: the caller's word.
+            unsafe {
+                let (low, high) = (_mm256_unpacklo_ps(self.0, other.0), _mm256_unpackhi_ps(self.0, other.0));
+                (Self(_mm256_permute2f128_ps(low, high, 0x20)), Self(_mm256_permute2f128_ps(low, high, 0x31)))
+            }
+        }
+        #[inline(always)]
         unsafe fn load_first(p: *const f32, n: usize) -> Self {
             // SAFETY: `n <= 8`, and the mask leaves out what the caller does not vouch for.
             Self(unsafe { _mm256_maskload_ps(p, _mm256_loadu_si256(MASK_32.as_ptr().add(8 - n).cast())) })
@@ -410,6 +453,14 @@ mod x86 {
         const SIDE: usize = 4;
         intrinsics!(_mm256_set1_pd _mm256_loadu_pd _mm256_storeu_pd _mm256_add_pd
             fma(c, a, b) => _mm256_fmadd_pd(a, b, c));
+        #[inline(always)]
+        unsafe fn zip(self, other: Self) -> (Self, Self) {
+            // SAFETY: the caller's word.
+            unsafe {
+                let (low, high) = (_mm256_unpacklo_pd(self.0, other.0), _mm256_unpackhi_pd(self.0, other.0));
+                (Self(_mm256_permute2f128_pd(low, high, 0x20)), Self(_mm256_permute2f128_pd(low, high, 0x31)))
+            }
+        }
         #[inline(always)]
         unsafe fn load_first(p: *const f64, n: usize) -> Self {
             // SAFETY: `n <= 4`, and the mask leaves out what the caller does not vouch for.

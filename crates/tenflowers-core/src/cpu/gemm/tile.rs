@@ -23,6 +23,11 @@ pub(crate) trait Steps: Copy {
     /// # Safety
     /// `p` is below the number of steps.
     unsafe fn at(self, p: usize) -> isize;
+    /// Where vector `v` of a step begins: one follows the other.
+    #[inline(always)]
+    fn vector<V: Lanes>(&self, v: usize) -> isize {
+        (v * V::LANES) as isize
+    }
 }
 
 /// Steps of one length.
@@ -60,6 +65,22 @@ impl Steps for Table {
     }
 }
 
+/// As [`Table`], with vectors that begin each at a place of its own.
+#[derive(Clone, Copy)]
+pub(crate) struct Apart<const N: usize>(pub *const isize, pub [isize; N]);
+
+impl<const N: usize> Steps for Apart<N> {
+    #[inline(always)]
+    unsafe fn at(self, p: usize) -> isize {
+        // SAFETY: the table has an entry for each step.
+        unsafe { *self.0.add(p) }
+    }
+    #[inline(always)]
+    fn vector<V: Lanes>(&self, v: usize) -> isize {
+        self.1[v]
+    }
+}
+
 /// `R` rows of A times `N` vectors of columns of B, summed over `k` steps one after the other.
 ///
 /// Each element of the result is one chain of fused steps, whatever `R` and `N` are, so how a product is cut into tiles
@@ -82,7 +103,7 @@ pub(crate) unsafe fn tile<V: Lanes, const R: usize, const N: usize, const PART: 
             let b = b.offset(b_steps.at(p));
             let mut columns = acc[0];
             for (v, column) in columns.iter_mut().enumerate() {
-                let b = b.add(v * V::LANES);
+                let b = b.offset(b_steps.vector::<V>(v));
                 *column = if PART && v + 1 == N { V::load_first(b, last) } else { V::load(b) };
             }
             ahead::<V, 1, _>(a, a_steps, p);
@@ -163,6 +184,8 @@ pub(crate) unsafe fn store_onto<V: Lanes, const R: usize, const N: usize, const 
 #[inline(always)]
 pub(crate) fn piece(mr: usize, left: usize) -> usize {
     match left {
+        // Two rows, or six, behind a whole tile are too few sums for the latency of a step.
+        16 | 20 if mr == 14 => 8,
         _ if left >= mr => mr,
         8.. => 8,
         4.. => 4,
@@ -204,11 +227,7 @@ impl<T: Float> Task<T> for Sweep<T> {
             };
             let mut i = 0;
             while i < m {
-                let rows = match self.a {
-                    // Two rows alone are slow: too few sums for the latency of a step. Packed rows lie as they were packed.
-                    Operand::Strided(..) if V::MR == 14 && m - i == 16 => 8,
-                    _ => piece(V::MR, m - i),
-                };
+                let rows = piece(V::MR, m - i);
                 let (a, packed) = match self.a {
                     Operand::Strided(a, row, col) => ((a.wrapping_offset(i as isize * row), row, col), false),
                     Operand::Packed(a) => ((a.wrapping_add(i * k), 1, rows as isize), true),
