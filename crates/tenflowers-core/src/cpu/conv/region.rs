@@ -13,8 +13,8 @@ use std::ops::Range;
 
 /// Tiles whose panels are gathered before the target channels pass over them.
 pub(super) const TILES: usize = 4;
-/// Bytes of weights that stay in a small L1, beside what a tile reads.
-const WEIGHT_BYTES: usize = 20 << 10;
+/// Gathering for a tile costs about as much as its sums for so many target channels.
+const GATHERED: usize = 16;
 /// The most elements of a row of the tile, and of the whole.
 const WIDTH: usize = 32;
 const BLOCK: usize = 14 * WIDTH;
@@ -44,8 +44,9 @@ impl<T: Float> Task<T> for Region<'_, T> {
         let pass = self.pass;
         let plane = pass.axes[0].source * pass.axes[1].source;
         let size = self.stripe.size(self.channels, 0);
-        // Outputs of a target channel, one after the other.
-        let outputs = self.images.len() * self.band.len() * pass.axes[1].grid;
+        // What a row of the grid takes up in tiles, and all rows.
+        let row = if self.in_place::<V>() { pass.axes[1].grid.next_multiple_of(V::LANES) } else { pass.axes[1].grid };
+        let places = self.images.len() * self.band.len() * row;
         for channel in (0..pass.from).step_by(self.channels) {
             let channels = self.channels.min(pass.from - channel);
             for (slot, image) in self.images.clone().enumerate() {
@@ -59,14 +60,11 @@ impl<T: Float> Task<T> for Region<'_, T> {
             }
             let reads = channels * self.terms.each;
             let width = V::NV * V::LANES;
-            // One tile at a time where its weights stay in the first cache, for all target channels.
-            let weights = self.targets.len() * channels * self.terms.taps * size_of::<T>();
-            let together = if weights <= WEIGHT_BYTES { 1 } else { TILES };
             let mut tiles = [Pieces { count: 0, width: 0, pieces: [Piece::default(); WIDTH] }; TILES];
-            for first in (0..outputs).step_by(together * width) {
-                let used = (outputs - first).div_ceil(width).min(together);
+            for first in (0..places).step_by(TILES * width) {
+                let used = (places - first).div_ceil(width).min(TILES);
                 for (t, tile) in tiles[..used].iter_mut().enumerate() {
-                    self.cut::<V>(first + t * width, outputs, tile);
+                    self.cut::<V>(first + t * width, places, row, tile);
                     if !self.in_place::<V>() {
                         let panel = self.panel.wrapping_add(t * reads * width);
                         // SAFETY: as above; the panels have room for all that is read.
@@ -102,13 +100,15 @@ impl<T: Float> Task<T> for Region<'_, T> {
 #[derive(Clone, Copy)]
 struct Pieces {
     count: usize,
-    /// All outputs together.
+    /// Places of the tile that are taken.
     width: usize,
     pieces: [Piece; WIDTH],
 }
 
 #[derive(Clone, Copy, Default)]
 struct Piece {
+    /// Where it begins in the tile.
+    at: usize,
     outputs: usize,
     /// Where the first output reads its first term, and where its first position stands in the first target channel.
     from: usize,
@@ -129,36 +129,39 @@ struct Strip<'a, T> {
 }
 
 impl<T: Float> Region<'_, T> {
-    /// Whether vectors lie whole in the rows of the grid: these are read where they are.
+    /// Whether vectors are read where they are, those at the ends of rows with lanes that come to nothing: that costs
+    /// less than to gather what whole ones read.
     #[inline(always)]
     fn in_place<V: Lanes<Elem = T>>(&self) -> bool {
-        self.pass.axes[1].grid.is_multiple_of(V::LANES)
+        let grid = self.pass.axes[1].grid;
+        (grid.next_multiple_of(V::LANES) - grid) * self.pass.to <= GATHERED * grid
     }
 
-    /// Cuts the tile that begins at output `at` into pieces.
+    /// Cuts the tile that begins at place `at` into pieces; a row of the grid takes `row` places.
     #[inline(always)]
-    fn cut<V: Lanes<Elem = T>>(&self, at: usize, outputs: usize, result: &mut Pieces) {
+    fn cut<V: Lanes<Elem = T>>(&self, at: usize, places: usize, row: usize, result: &mut Pieces) {
         let pass = self.pass;
         let ([down, across], steps) = (pass.axes, pass.steps());
         let size = self.stripe.size(self.channels, 0);
-        (result.count, result.width) = (0, (V::NV * V::LANES).min(outputs - at));
+        (result.count, result.width) = (0, (V::NV * V::LANES).min(places - at));
         let longest = if self.in_place::<V>() { V::LANES } else { WIDTH };
-        let (mut line, mut column, mut left) = (at / across.grid, at % across.grid, result.width);
-        while left > 0 {
-            let (slot, row) = (line / self.band.len(), line % self.band.len());
-            let n = left.min(across.grid - column).min(longest);
+        let (mut line, mut column, mut done) = (at / row, at % row, 0);
+        while done < result.width {
+            let (slot, in_band) = (line / self.band.len(), line % self.band.len());
+            let n = (result.width - done).min(row - column).min(longest);
             let plane = ((self.images.start + slot) * pass.groups + self.group) * pass.to;
-            let start = self.band.start + row;
+            let start = self.band.start + in_band;
             result.pieces[result.count] = Piece {
-                outputs: n,
-                from: slot * size + row * self.stripe.pitch + column,
+                at: done,
+                outputs: n.min(across.grid - column),
+                from: slot * size + in_band * self.stripe.pitch + column,
                 to: plane * pass.target_plane() + start * steps[0] + column * steps[1],
                 room: [down.target - start * down.spread, across.target - column * across.spread],
             };
             result.count += 1;
-            left -= n;
+            done += n;
             column += n;
-            if column == across.grid {
+            if column == row {
                 (line, column) = (line + 1, 0);
             }
         }
@@ -168,11 +171,11 @@ impl<T: Float> Region<'_, T> {
     #[inline(always)]
     unsafe fn gather<V: Lanes<Elem = T>>(&self, reads: usize, pieces: &Pieces, panel: *mut T) {
         let (width, offsets) = (V::NV * V::LANES, &self.terms.reads[..reads]);
-        let mut at = 0;
         for piece in &pieces.pieces[..pieces.count] {
             for i in (0..piece.outputs).step_by(V::LANES) {
                 let n = V::LANES.min(piece.outputs - i);
                 // A whole vector where what is too much falls on later outputs of the same term, which come later.
+                let at = piece.at + i;
                 let free = width - at;
                 // SAFETY: the caller's word; `SLACK` covers what is read beyond the last output.
                 unsafe {
@@ -215,7 +218,6 @@ impl<T: Float> Region<'_, T> {
                         );
                     }
                 }
-                at += n;
             }
         }
     }
@@ -312,13 +314,21 @@ impl<T: Float> Region<'_, T> {
         acc: [[V; N]; R],
     ) {
         for v in 0..N {
-            let to = self.pass.plane(strip.target).wrapping_add(strip.pieces.pieces[v].to);
+            let piece = &strip.pieces.pieces[v];
+            let to = self.pass.plane(strip.target).wrapping_add(piece.to);
+            let whole = piece.outputs == V::LANES;
             for i in 0..R {
                 // SAFETY: the caller's word.
                 unsafe {
-                    let to = to.add(i * self.pass.target_plane());
-                    let before = if strip.channel > 0 { V::load(to) } else { V::splat(T::ZERO) };
-                    acc[i][v].add(before).store(to);
+                    let (mut sum, to) = (acc[i][v], to.add(i * self.pass.target_plane()));
+                    if strip.channel > 0 {
+                        sum = sum.add(if whole { V::load(to) } else { V::load_first(to, piece.outputs) });
+                    }
+                    if whole {
+                        sum.store(to);
+                    } else {
+                        sum.store_first(to, piece.outputs);
+                    }
                 }
             }
         }
@@ -334,10 +344,8 @@ impl<T: Float> Region<'_, T> {
     ) {
         let (spread, row) = (self.pass.axes[1].spread, self.pass.target_plane());
         let add = strip.channel > 0;
-        let mut done = 0;
         for piece in &strip.pieces.pieces[..strip.pieces.count] {
-            let from = (from.wrapping_add(done), from_row);
-            done += piece.outputs;
+            let from = (from.wrapping_add(piece.at), from_row);
             if down >= piece.room[0] {
                 continue;
             }
