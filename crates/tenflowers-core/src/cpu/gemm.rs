@@ -5,7 +5,7 @@
 //! in vectors or, bfloat16 and bytes, in the tile registers of machines that have them; products of integers and complex
 //! numbers with vectors through a plain loop.
 
-mod blocked;
+pub(crate) mod blocked;
 mod halves;
 pub(crate) mod lanes;
 pub(crate) mod matvec;

@@ -100,6 +100,12 @@ impl<T: Float> Pass<'_, T> {
         self.target.wrapping_add(number * self.target_plane())
     }
 
+    /// Rows of the tile that target channels go through, where a whole one has `mr`: two or six alone, behind 14, are too
+    /// few sums for the latency of a step.
+    pub(super) fn tile_rows(&self, mr: usize) -> usize {
+        if mr == 14 && matches!(self.to, 16 | 20) { 8 } else { mr }
+    }
+
     /// Elements of the target from one output to the next, down and across.
     pub(super) fn steps(&self) -> [usize; 2] {
         [self.axes[0].spread * self.axes[1].target, self.axes[1].spread]
@@ -144,7 +150,7 @@ impl<T: Float> Pass<'_, T> {
         let most = self.axes[0].grid.div_ceil(tasks.div_ceil(self.batch * self.groups)).max(low);
         let stripe = Stripe::fit(self.axes, channels, STRIPE_BYTES / size_of::<T>(), most);
         let terms = Terms::new(&stripe, channels, self.kernel_width, nr);
-        let weights = self.pack(isa, mr, &terms)?;
+        let weights = self.pack(isa, self.tile_rows(mr), &terms)?;
         let packed = weights.ptr() as usize;
         let bands: Vec<_> = stripe.bands().collect();
         // Small images go together, so that they fill tiles; few images share out the target channels too.
@@ -218,7 +224,7 @@ impl<T: Float> Pass<'_, T> {
                     let at = number * group + before * self.to * self.from + first * places.len();
                     let to = (to as *mut T).wrapping_add(at);
                     let dense = places.iter().enumerate().all(|(p, &at)| p as isize == at);
-                    let task = PackTerms { rows, from, row: self.weight_row, terms: places, dense, to };
+                    let task = PackTerms { mr, rows, from, row: self.weight_row, terms: places, dense, to };
                     // SAFETY: `isa` names what this machine has; the rows lie inside weights and scratch.
                     unsafe { lanes::run(isa, task) }
                 }
@@ -230,6 +236,8 @@ impl<T: Float> Pass<'_, T> {
 
 /// Packs rows of weights into panels as the tile takes them, terms by table.
 struct PackTerms<'a, T> {
+    /// Rows of a whole panel.
+    mr: usize,
     rows: usize,
     from: *const T,
     row: usize,
@@ -246,7 +254,7 @@ impl<T: Float> Task<T> for PackTerms<'_, T> {
     unsafe fn run<V: Lanes<Elem = T>>(self) {
         let mut first = 0;
         while first < self.rows {
-            let rows = piece(V::MR, self.rows - first);
+            let rows = piece(self.mr, self.rows - first);
             // SAFETY: the caller's word.
             unsafe {
                 let to = self.to.add(first * self.terms.len());

@@ -73,7 +73,7 @@ impl<T: Float> Task<T> for Region<'_, T> {
                 }
                 let mut target = self.targets.start;
                 while target < self.targets.end {
-                    let rows = piece(V::MR, self.targets.end - target);
+                    let rows = piece(pass.tile_rows(V::MR), self.targets.end - target);
                     for (t, pieces) in tiles[..used].iter().enumerate() {
                         let panel = self.panel.wrapping_add(t * reads * width);
                         let strip = Strip { channel, channels, panel, target, pieces };

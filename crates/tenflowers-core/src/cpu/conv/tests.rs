@@ -34,6 +34,9 @@ fn cases() -> Vec<Conv2d> {
         // Vectors of dx whose neighbours belong to other rows of the kernel, and to none.
         case([3, 18, 21, 1], [32, 64], [3, 3], [[2, 2], [1, 1], [1, 1]]),
         case([2, 17, 5, 1], [33, 31], [2, 2], [[3, 2], [0, 0], [1, 1]]),
+        // Channels that several parts are packed for, with few left for the last.
+        case([1, 5, 170, 1], [9, 18], [3, 3], same),
+        case([1, 30, 184, 1], [5, 9], [2, 2], [[2, 2], [0, 0], [1, 1]]),
         case([2, 20, 16, 1], [16, 32], [1, 1], [[2, 2], [0, 0], [1, 1]]),
         case([2, 5, 7, 1], [6, 6], [1, 1], plain),
         case([2, 4, 6, 2], [6, 6], [1, 1], plain),
@@ -132,6 +135,8 @@ fn images_that_need_several_stripes() {
     let same = [[1, 1], [1, 1], [1, 1]];
     check(&case([1, 3, 5, 1], [70, 280], [3, 3], same), f32::from);
     check(&case([1, 2, 3, 1], [200, 160], [3, 5], [[2, 2], [2, 2], [1, 1]]), f64::from);
+    // Several blocks of images, whose gradients are products of matrices.
+    check(&case([17, 64, 64, 1], [12, 12], [1, 1], [[1, 1], [0, 0], [1, 1]]), f32::from);
 }
 
 #[test]
@@ -146,7 +151,13 @@ fn integers_and_complex_numbers() {
 #[test]
 fn the_number_of_threads_does_not_change_a_bit() {
     let same = [[1, 1], [1, 1], [1, 1]];
-    for c in [case([9, 8, 20, 1], [14, 14], [3, 3], same), case([1, 64, 64, 1], [28, 28], [3, 3], same)] {
+    let cases = [
+        case([9, 8, 20, 1], [14, 14], [3, 3], same),
+        case([1, 64, 64, 1], [28, 28], [3, 3], same),
+        case([9, 18, 21, 1], [28, 28], [3, 3], [[2, 2], [1, 1], [1, 1]]),
+        case([16, 64, 128, 2], [12, 12], [1, 1], [[1, 1], [0, 0], [1, 1]]),
+    ];
+    for c in cases {
         let from = |x: i8| 1.0 / (f32::from(x) + 7.3);
         let x = values(c.batch * c.in_channels * c.plane_in(), 1, from);
         let w = values(c.out_channels * c.taps(), 2, from);

@@ -1,17 +1,17 @@
 //! The gradient of a convolution's weights, for floats: for each tap the product of the shifted image with dy, summed
-//! over all positions of all images.
+//! over all positions of all images. Where there is one tap, unshifted, that is a product of matrices.
 // Iterators over arrays of vectors keep them in memory: by index they stay in registers.
 #![allow(clippy::needless_range_loop)]
 
-use super::Conv2d;
 use super::stripe::{Axis, SLACK, Stripe, channels_at_once, noting};
 use super::windows;
+use super::{Conv2d, matrix};
 use crate::cpu::gemm::lanes::{self, Float, Lanes, Task};
 use crate::cpu::gemm::matvec::total;
 use crate::cpu::gemm::pack::panel;
 use crate::cpu::gemm::tile::{Stride, Table, piece, store, tile};
-use crate::cpu::gemm::{Outcome, Scratch};
-use crate::cpu::pool::{Parts, ranges};
+use crate::cpu::gemm::{Outcome, Scratch, blocked};
+use crate::cpu::pool::{Parts, num_threads, ranges};
 use crate::cpu::simd;
 use crate::error::Result;
 
@@ -34,7 +34,9 @@ pub(super) fn backward<T: Float>(c: &Conv2d, x: &[T], dy: &[T], dw: &mut [T]) ->
     let blocks = c.batch.div_ceil(images);
     let sums = Scratch::<T>::new(blocks * dw.len())?;
     let base = sums.ptr() as usize;
-    if to == 1 && windows::fit(&axes) {
+    if c.is_product() && to > 1 {
+        matrices(c, images, (x, dy), sums.ptr())?;
+    } else if to == 1 && windows::fit(&axes) {
         windows::products(c, &axes, images, (x, dy), sums.ptr())?;
     } else {
         products(c, &axes, images, (x, dy), sums.ptr())?;
@@ -64,6 +66,31 @@ pub(super) fn backward<T: Float>(c: &Conv2d, x: &[T], dy: &[T], dw: &mut [T]) ->
             }
         }
     })
+}
+
+/// As [`products`], where the images are matrices of channels and positions.
+fn matrices<T: Float>(c: &Conv2d, images: usize, (x, dy): (&[T], &[T]), sums: *mut T) -> Result<()> {
+    let (from, to, plane) = (c.group_in(), c.group_out(), c.plane_in());
+    let (tasks, base) = (c.batch.div_ceil(images) * c.groups, sums as usize);
+    let outcome = Outcome::default();
+    let one = |task: usize| {
+        let (block, group) = (task / c.groups, task % c.groups);
+        let sum = (base as *mut T).wrapping_add(task * from * to);
+        for image in block * images..c.batch.min((block + 1) * images) {
+            let image = image * c.groups + group;
+            let a = matrix(&x[image * from * plane..], plane, false);
+            let b = matrix(&dy[image * to * plane..], plane, true);
+            let onto = (image >= (block * images + 1) * c.groups).then_some((sum.cast_const(), to));
+            // SAFETY: the matrices lie inside the tensors, and each task has sums of its own.
+            noting(&outcome, unsafe { blocked::product([from, to, plane], a, b, (sum, to), onto) });
+        }
+    };
+    if tasks < 2 * num_threads() {
+        (0..tasks).for_each(one);
+    } else {
+        ranges(tasks, 1, &|range| range.for_each(one))?;
+    }
+    outcome.result()
 }
 
 /// The sums of each block of images: `sums[block][group][term][target]`.

@@ -22,6 +22,8 @@ const B_BYTES: usize = 4 << 20;
 const PACK_BYTES: usize = 128 << 10;
 /// Columns up to which rows of A are read where they lie: they are read again too few times for a copy to pay.
 const FEW_COLUMNS: usize = 256;
+/// Columns from which on rows of A that take up most of a first cache are packed as well.
+const MANY_COLUMNS: usize = 512;
 /// Rows this far apart fall on the same cache sets.
 const ALIASING: usize = 4096;
 /// Floating point operations that are worth a worker.
@@ -69,13 +71,15 @@ pub(crate) unsafe fn product<T: Float>(
     // SAFETY: `isa` names what this machine has.
     let (mr, nr) = unsafe { lanes::run::<T, _>(isa, Geometry) };
     let size = size_of::<T>();
+    // Rows in place come from the second cache once for every panel of B.
+    let stays_near = if n < MANY_COLUMNS { PACK_BYTES } else { PACK_BYTES / 4 };
     let far = |stride: isize| stride.unsigned_abs() * size >= ALIASING;
     let blocked = Blocked {
         isa,
         tile: (mr, nr),
         pack_a: n > if a.col == 1 { FEW_COLUMNS } else { 2 * nr }
             && m >= mr
-            && ((a.col != 1 && a.row != 1) || m * k * size > PACK_BYTES || (far(a.row) && far(a.col.max(a.row)))),
+            && ((a.col != 1 && a.row != 1) || m * k * size > stays_near || (far(a.row) && far(a.col.max(a.row)))),
         pack_b: b.col != 1 || (m > 2 * mr && (n * k * size > 2 * PACK_BYTES || far(b.row))),
         a,
         b,

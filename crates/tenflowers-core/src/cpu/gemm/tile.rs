@@ -184,8 +184,6 @@ pub(crate) unsafe fn store_onto<V: Lanes, const R: usize, const N: usize, const 
 #[inline(always)]
 pub(crate) fn piece(mr: usize, left: usize) -> usize {
     match left {
-        // Two rows, or six, behind a whole tile are too few sums for the latency of a step.
-        16 | 20 if mr == 14 => 8,
         _ if left >= mr => mr,
         8.. => 8,
         4.. => 4,
@@ -227,7 +225,11 @@ impl<T: Float> Task<T> for Sweep<T> {
             };
             let mut i = 0;
             while i < m {
-                let rows = piece(V::MR, m - i);
+                let rows = match self.a {
+                    // Two rows alone are slow: too few sums for the latency of a step. Packed rows lie as they were packed.
+                    Operand::Strided(..) if V::MR == 14 && m - i == 16 => 8,
+                    _ => piece(V::MR, m - i),
+                };
                 let (a, packed) = match self.a {
                     Operand::Strided(a, row, col) => ((a.wrapping_offset(i as isize * row), row, col), false),
                     Operand::Packed(a) => ((a.wrapping_add(i * k), 1, rows as isize), true),
