@@ -14,7 +14,7 @@ use std::ops::Range;
 /// Tiles whose panels are gathered before the target channels pass over them.
 pub(super) const TILES: usize = 4;
 /// Gathering for a tile costs about as much as its sums for so many target channels.
-const GATHERED: usize = 16;
+const GATHERED: usize = 10;
 /// The most elements of a row of the tile, and of the whole.
 const WIDTH: usize = 32;
 const BLOCK: usize = 14 * WIDTH;
