@@ -175,14 +175,41 @@ fn the_number_of_threads_does_not_change_a_bit() {
     set_num_threads(0).unwrap();
 }
 
+/// 24 bits that follow no pattern (a linear congruential generator, Knuth's constants).
+fn random(state: &mut u64) -> usize {
+    *state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+    (*state >> 40) as usize
+}
+
 /// Values between -0.5 and 0.5 that follow no pattern.
-fn noise(n: usize, seed: u64) -> Vec<f32> {
-    let mut state = seed;
-    let step = |_| {
-        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        ((state >> 40) as f32) / (1 << 24) as f32 - 0.5
-    };
-    (0..n).map(step).collect()
+fn noise(n: usize, mut seed: u64) -> Vec<f32> {
+    (0..n).map(|_| random(&mut seed) as f32 / (1 << 24) as f32 - 0.5).collect()
+}
+
+#[test]
+fn sizes_taken_at_random_equal_the_sum_over_all_taps() {
+    let mut state = 1;
+    let mut within = |low: usize, high: usize| low + random(&mut state) % (high + 1 - low);
+    let mut done = 0;
+    while done < 120 {
+        let groups = within(1, 3);
+        // Few channels on one side take other ways than many.
+        let most = if within(0, 1) == 0 { 3 } else { 24 };
+        let sizes = [within(1, 3), groups * within(1, most), groups * within(1, 24), groups];
+        let kernel = [within(1, 6), within(1, 6)];
+        let (stride, dilation) = ([within(1, 3), within(1, 3)], [within(1, 2), within(1, 2)]);
+        let padding = [within(0, kernel[0]), within(0, kernel[1])];
+        let input = [within(1, 20), within(1, 36)];
+        let reach = |axis: usize| dilation[axis] * (kernel[axis] - 1);
+        if (0..2).any(|axis| input[axis] + 2 * padding[axis] <= reach(axis)) {
+            continue;
+        }
+        let c = case(sizes, input, kernel, [stride, padding, dilation]);
+        if c.batch * c.out_channels * c.plane_out() * c.taps() < 1 << 21 {
+            check(&c, f32::from);
+            done += 1;
+        }
+    }
 }
 
 /// The largest difference between the three results in float32 and in float64, relative to the largest value.
