@@ -7,7 +7,7 @@ use super::Conv2d;
 use super::planes;
 use super::region::{Region, TILES};
 use super::stripe::{Axis, SLACK, Stripe, channels_at_once, noting};
-use super::terms::Terms;
+use super::terms::{Sum, Terms};
 use super::windows;
 use crate::cpu::gemm::lanes::{self, Float, Lanes, Task};
 use crate::cpu::gemm::pack::panel;
@@ -208,7 +208,12 @@ impl<T: Float> Pass<'_, T> {
             let channel = |channel| kernel.iter().map(move |at| (channel * self.weight_channel + at) as isize);
             (0..self.from).flat_map(channel).collect::<Vec<_>>()
         };
-        let sums: Vec<_> = terms.sums.iter().map(|sum| (places(&sum.kernel), sum.before)).collect();
+        let dense = |places: &[isize]| places.iter().enumerate().all(|(p, &at)| p as isize == at);
+        let sum = |sum: &Sum| {
+            let places = places(&sum.kernel);
+            (dense(&places), places, sum.before)
+        };
+        let sums: Vec<_> = terms.sums.iter().map(sum).collect();
         let group = self.to * self.from * terms.taps;
         let packed = Scratch::new(self.groups * group)?;
         let to = packed.ptr() as usize;
@@ -220,10 +225,9 @@ impl<T: Float> Pass<'_, T> {
                 let (number, first) = (part / parts, part % parts * rows);
                 let rows = rows.min(self.to - first);
                 let from = self.weights.wrapping_add(number * self.weight_group + first * self.weight_row);
-                for (places, before) in &sums {
+                for &(dense, ref places, before) in &sums {
                     let at = number * group + before * self.to * self.from + first * places.len();
                     let to = (to as *mut T).wrapping_add(at);
-                    let dense = places.iter().enumerate().all(|(p, &at)| p as isize == at);
                     let task = PackTerms { mr, rows, from, row: self.weight_row, terms: places, dense, to };
                     // SAFETY: `isa` names what this machine has; the rows lie inside weights and scratch.
                     unsafe { lanes::run(isa, task) }

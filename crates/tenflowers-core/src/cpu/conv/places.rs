@@ -1,31 +1,44 @@
 //! Outputs of a tile to their places in the target, or added to what is there.
 //!
-//! Every function moves `n` outputs of each of `R` rows; pointers come with the distance of their rows.
+//! Those for `R` rows move `n` outputs of each; pointers come with the distance of their rows.
 
 use crate::cpu::gemm::lanes::{Float, Lanes};
+
+/// The first `n` lanes of a vector, one at least.
+///
+/// # Safety
+/// The instruction set of `V`; the elements writable, and readable where they are added to.
+#[inline(always)]
+pub(super) unsafe fn put<V: Lanes>(mut x: V, n: usize, to: *mut V::Elem, add: bool) {
+    // SAFETY: the caller's word.
+    unsafe {
+        if n == V::LANES {
+            if add { x.add(V::load(to)) } else { x }.store(to);
+            return;
+        }
+        if add {
+            x = x.add(V::load_first(to, n));
+        }
+        x.store_first(to, n);
+    }
+}
 
 /// One output beside the other.
 ///
 /// # Safety
 /// The instruction set of `V`; the elements readable and writable, those read in whole vectors.
 #[inline(always)]
-pub(super) unsafe fn dense<V: Lanes, const R: usize, const ADD: bool>(
+pub(super) unsafe fn dense<V: Lanes, const R: usize>(
     n: usize,
     (from, from_row): (*const V::Elem, usize),
     (to, to_row): (*mut V::Elem, usize),
+    add: bool,
 ) {
     for i in (0..n).step_by(V::LANES) {
         let part = V::LANES.min(n - i);
         for row in 0..R {
             // SAFETY: the caller's word.
-            unsafe {
-                let to = to.add(row * to_row + i);
-                let mut v = V::load_first(from.add(row * from_row + i), part);
-                if ADD {
-                    v = v.add(V::load_first(to, part));
-                }
-                v.store_first(to, part);
-            }
+            unsafe { put(V::load_first(from.add(row * from_row + i), part), part, to.add(row * to_row + i), add) };
         }
     }
 }
@@ -48,12 +61,9 @@ pub(super) unsafe fn pairs<V: Lanes, const R: usize>(
             unsafe {
                 let (from, to) = (from.add(row * from_row + i / 2), to.add(row * to_row + i));
                 let (low, high) = V::load(from).zip(V::load(from.add(apart)));
-                for (v, mut x) in [low, high].into_iter().enumerate() {
-                    let (to, part) = (to.add(v * V::LANES), V::LANES.min((n - i).saturating_sub(v * V::LANES)));
-                    if add {
-                        x = x.add(V::load_first(to, part));
-                    }
-                    x.store_first(to, part);
+                put(low, V::LANES.min(n - i), to, add);
+                if n - i > V::LANES {
+                    put(high, V::LANES.min(n - i - V::LANES), to.add(V::LANES), add);
                 }
             }
         }

@@ -3,7 +3,7 @@
 #![allow(clippy::needless_range_loop)]
 
 use super::direct::Pass;
-use super::stripe::{SLACK, Stripe, noting};
+use super::stripe::{Axis, SLACK, Stripe, noting};
 use crate::cpu::gemm::lanes::{self, Float, Lanes, Task};
 use crate::cpu::gemm::{Outcome, Scratch};
 use crate::cpu::pool::ranges;
@@ -18,19 +18,18 @@ const GRAIN: usize = 1 << 20;
 
 /// One position of each output after the other.
 pub(super) fn run<T: Float>(pass: &Pass<T>) -> Result<()> {
-    let [down, across] = [0, 1].map(|i| (0..pass.axes[i].spread).map(|to| pass.axes[i].only(to)).collect::<Vec<_>>());
-    if down.iter().chain(&across).any(|axis| axis.taps.is_empty()) {
+    let [down, across] = pass.axes;
+    let places = (0..down.spread).flat_map(|i| (0..across.spread).map(move |j| [i, j]));
+    let each: Vec<_> = places.map(|[i, j]| ([i, j], [down.only(i), across.only(j)])).collect();
+    let reached = |axes: &[Axis; 2]| axes.iter().all(|axis| !axis.taps.is_empty());
+    if !each.iter().all(|(_, axes)| reached(axes)) {
         // Some positions are read by no tap.
-        let size = pass.batch * pass.groups * pass.to * pass.axes[0].target * pass.axes[1].target;
+        let size = pass.batch * pass.groups * pass.to * pass.target_plane();
         // SAFETY: the planes of the target, which this pass alone writes.
         unsafe { std::slice::from_raw_parts_mut(pass.target, size) }.fill(T::ZERO);
     }
-    for (i, down) in down.iter().enumerate().filter(|(_, axis)| !axis.taps.is_empty()) {
-        for (j, across) in across.iter().enumerate().filter(|(_, axis)| !axis.taps.is_empty()) {
-            positions(&Pass { axes: &[down.clone(), across.clone()], ..*pass }, [i, j])?;
-        }
-    }
-    Ok(())
+    let mut each = each.iter().filter(|(_, axes)| reached(axes));
+    each.try_for_each(|(to, axes)| positions(&Pass { axes, ..*pass }, *to))
 }
 
 /// The outputs' positions at `to` in the target: the axes hold what goes there.

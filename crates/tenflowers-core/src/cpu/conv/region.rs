@@ -7,7 +7,7 @@ use super::places;
 use super::stripe::{SLACK, Stripe};
 use super::terms::{Sum, Terms};
 use crate::cpu::gemm::lanes::{Float, Lanes, Task};
-use crate::cpu::gemm::tile::{Apart, Stride, piece, rows_of, tile};
+use crate::cpu::gemm::tile::{Apart, Stride, Table, piece, rows_of, tile};
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
@@ -293,7 +293,9 @@ impl<T: Float> Region<'_, T> {
         };
         let a = (self.weights.wrapping_add(before + first), rows_of::<R>(1), Stride(R as isize));
         // SAFETY: the caller's word.
-        unsafe { tile::<V, R, N, false>(strip.channels * sum.taps, a, (from, Apart(table.as_ptr(), vectors)), 0) }
+        unsafe {
+            tile::<V, R, N, false>(strip.channels * sum.taps, a, (from, Apart(Table(table.as_ptr()), vectors)), 0)
+        }
     }
 
     /// What a target channel begins with.
@@ -316,20 +318,10 @@ impl<T: Float> Region<'_, T> {
         for v in 0..N {
             let piece = &strip.pieces.pieces[v];
             let to = self.pass.plane(strip.target).wrapping_add(piece.to);
-            let whole = piece.outputs == V::LANES;
             for i in 0..R {
+                let to = to.wrapping_add(i * self.pass.target_plane());
                 // SAFETY: the caller's word.
-                unsafe {
-                    let (mut sum, to) = (acc[i][v], to.add(i * self.pass.target_plane()));
-                    if strip.channel > 0 {
-                        sum = sum.add(if whole { V::load(to) } else { V::load_first(to, piece.outputs) });
-                    }
-                    if whole {
-                        sum.store(to);
-                    } else {
-                        sum.store_first(to, piece.outputs);
-                    }
-                }
+                unsafe { places::put(acc[i][v], piece.outputs, to, strip.channel > 0) };
             }
         }
     }
@@ -352,14 +344,13 @@ impl<T: Float> Region<'_, T> {
             let to = self.pass.plane(strip.target).wrapping_add(piece.to + down * self.pass.axes[1].target);
             // SAFETY: the caller's word, and no more than there is room for.
             unsafe {
-                match (spread, add) {
-                    (1, false) => places::dense::<V, R, false>(piece.outputs, from, (to, row)),
-                    (1, true) => places::dense::<V, R, true>(piece.outputs, from, (to, row)),
-                    (2, add) => {
+                match spread {
+                    1 => places::dense::<V, R>(piece.outputs, from, (to, row), add),
+                    2 => {
                         let n = (2 * piece.outputs).min(piece.room[1]);
                         places::pairs::<V, R>(n, (from.0, from.1, BLOCK), (to, row), add);
                     }
-                    (_, add) => {
+                    _ => {
                         let n = piece.outputs.min(piece.room[1].saturating_sub(beside).div_ceil(spread));
                         places::apart::<T, R>(n, from, (to.wrapping_add(beside), row), spread, add);
                     }

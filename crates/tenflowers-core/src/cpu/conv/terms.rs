@@ -50,14 +50,15 @@ impl Terms {
             })
             .collect();
         let each = reads.len();
+        let place = |channel: usize, read: usize| (channel * stripe.channel()) as isize + reads[read];
         for (sum, places) in &mut sums {
             for channel in 0..channels {
-                sum.in_stripe.extend(places.iter().map(|&read| (channel * stripe.channel()) as isize + reads[read]));
+                sum.in_stripe.extend(places.iter().map(|&read| place(channel, read)));
                 sum.in_panel.extend(places.iter().map(|read| ((channel * each + read) * panel_width) as isize));
             }
         }
-        let channel = |channel: usize| reads.iter().map(move |at| (channel * stripe.channel()) as isize + at);
-        let all = (0..channels).flat_map(channel).collect();
+        let all = (0..channels).flat_map(|channel| (0..each).map(move |read| (channel, read)));
+        let all = all.map(|(channel, read)| place(channel, read)).collect();
         Terms { taps: taken, reads: all, each, sums: sums.into_iter().map(|(sum, _)| sum).collect() }
     }
 }

@@ -67,13 +67,13 @@ impl Steps for Table {
 
 /// As [`Table`], with vectors that begin each at a place of its own.
 #[derive(Clone, Copy)]
-pub(crate) struct Apart<const N: usize>(pub *const isize, pub [isize; N]);
+pub(crate) struct Apart<const N: usize>(pub Table, pub [isize; N]);
 
 impl<const N: usize> Steps for Apart<N> {
     #[inline(always)]
     unsafe fn at(self, p: usize) -> isize {
-        // SAFETY: the table has an entry for each step.
-        unsafe { *self.0.add(p) }
+        // SAFETY: the caller's word.
+        unsafe { self.0.at(p) }
     }
     #[inline(always)]
     fn vector<V: Lanes>(&self, v: usize) -> isize {
