@@ -1,7 +1,8 @@
-//! Steps of optimizers: one pass over a parameter, its gradient and its states.
+//! Steps of optimizers: one pass over a parameter, its gradient and its states, with subnormal numbers taken for zero.
 use super::accumulate::Summed;
-use super::{View, ViewMut, pool, simd::vectorize};
+use super::{View, ViewMut, pool};
 use crate::Element;
+use crate::cpu::simd::{Flush, vectorize};
 use crate::dtype::DType;
 use crate::error::Result;
 
@@ -129,6 +130,7 @@ fn each<T: Element>(g: &View, outs: &mut [&mut ViewMut], rule: impl Fn(&[T], &mu
         // SAFETY: outputs lie in one run each, were told apart, and ranges do not overlap.
         let part = |&p: &usize| unsafe { std::slice::from_raw_parts_mut((p as *mut T).add(range.start), range.len()) };
         let mut parts: Vec<&mut [T]> = places.iter().map(part).collect();
+        let _flush = Flush::start();
         vectorize(
             #[inline(always)]
             |_| rule(&g[range.clone()], &mut parts),

@@ -1,6 +1,9 @@
 //! The instruction set, chosen once a process, and code compiled for each of them.
 
+mod flush;
 mod tiles;
+
+pub(crate) use flush::Flush;
 
 use std::sync::OnceLock;
 

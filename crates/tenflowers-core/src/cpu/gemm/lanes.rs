@@ -1,6 +1,6 @@
 //! Vectors of f32 and f64 in each instruction set, and the way into code that uses them.
 
-use crate::cpu::simd::Isa;
+use crate::cpu::simd::{Flush, Isa};
 
 /// A vector register of floats, with the register tile that suits its instruction set.
 ///
@@ -123,7 +123,7 @@ pub(crate) trait Task<T: Float> {
     unsafe fn run<V: Lanes<Elem = T>>(self) -> Self::Output;
 }
 
-/// Runs a task in the code for `isa`.
+/// Runs a task in the code for `isa`, with subnormal numbers taken for zero.
 ///
 /// # Safety
 /// The machine has `isa`, and the task's own conditions hold.
@@ -141,6 +141,7 @@ pub(crate) unsafe fn run<T: Float, K: Task<T>>(isa: Isa, task: K) -> K::Output {
         // SAFETY: the caller's word.
         unsafe { task.run::<T::Avx2>() }
     }
+    let _flush = Flush::start();
     // SAFETY: the caller's word; `Isa` values are made only for what the machine has.
     unsafe {
         match isa {

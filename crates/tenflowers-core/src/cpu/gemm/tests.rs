@@ -267,3 +267,32 @@ fn batches_take_their_offsets() {
         }
     }
 }
+
+/// Subnormal numbers are zero where the processor would take long for them, and only there.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn subnormal_numbers_are_zero_and_cost_nothing() {
+    let seconds = |a: &[f32], b: &[f32], c: &mut [f32], n: usize| {
+        let matrix = |m: &[f32]| Mat { ptr: m.as_ptr(), row: n as isize, col: 1 };
+        let once = |_| {
+            let start = std::time::Instant::now();
+            // SAFETY: square matrices of n rows.
+            unsafe { gemm([n, n, n], matrix(a), matrix(b), c.as_mut_ptr(), n, false) }.unwrap();
+            start.elapsed().as_secs_f64()
+        };
+        (0..5).map(once).fold(f64::INFINITY, f64::min)
+    };
+    simd::tests::each_isa(|isa| {
+        let n = 96;
+        let normal: Vec<f32> = (0..n * n).map(|i| (i % 13) as f32 - 6.0).collect();
+        let mixed: Vec<f32> = normal.iter().map(|&x| if x > 0.0 { x * 1e-39 } else { x }).collect();
+        let flushed: Vec<f32> = normal.iter().map(|&x| x.min(0.0)).collect();
+        let (mut c, mut expected) = (vec![0.0; n * n], vec![0.0; n * n]);
+        let slow = seconds(&mixed, &normal, &mut c, n);
+        let usual = seconds(&flushed, &normal, &mut expected, n);
+        assert_eq!(c, expected, "{isa:?}");
+        assert!(slow < 4.0 * usual, "{isa:?}: {slow} s beside {usual}");
+        let tiny = std::hint::black_box(1e-40f32);
+        assert_eq!((tiny * std::hint::black_box(0.5)).to_bits(), 0.5e-40f32.to_bits(), "outside of products they stay");
+    });
+}
