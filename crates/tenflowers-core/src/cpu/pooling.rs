@@ -146,7 +146,7 @@ impl Pool2d {
         self.check(x.len(), y.len());
         assert_eq!(self.dilation, [1, 1]);
         let y = Parts::new(y);
-        self.rows(1, T::ZERO, &|rows, out, mut line| {
+        self.rows([1, 1], T::ZERO, &|rows, out, mut line| {
             // SAFETY: each row of the output is made once.
             let y = unsafe { y.part(out) };
             vectorize(
@@ -238,11 +238,10 @@ impl Pool2d {
         &x[row / self.output[0] * size..][..size]
     }
 
-    /// Runs `work(rows, elements, room)` for the rows of all output planes, some at a time, with room for `count` lines of
-    /// the input, padded.
+    /// Runs `work(rows, elements, lines)` for the rows of all output planes, some at a time, with [`Lines`] of the sizes `room`.
     fn rows<T: Copy + Sync>(
         &self,
-        count: usize,
+        room: [usize; 2],
         pad: T,
         work: &(dyn Fn(Range<usize>, Range<usize>, Lines<T>) + Sync),
     ) -> Result<()> {
@@ -252,7 +251,7 @@ impl Pool2d {
         }
         let cost = columns * self.kernel[0] * self.kernel[1];
         let outcome = Outcome::default();
-        ranges(self.planes * rows, (4 * GRAIN).div_ceil(cost.max(1)), &|range| match Lines::new(self, count, pad) {
+        ranges(self.planes * rows, (4 * GRAIN).div_ceil(cost.max(1)), &|range| match Lines::new(self, room, pad) {
             Ok(lines) => work(range.clone(), range.start * columns..range.end * columns, lines),
             Err(e) => outcome.note(e),
         })?;

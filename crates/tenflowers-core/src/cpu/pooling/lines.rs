@@ -36,6 +36,10 @@ macro_rules! groups {
                 const $group: usize = 16;
                 $f
             }
+            8.. => {
+                const $group: usize = 8;
+                $f
+            }
             4.. => {
                 const $group: usize = 4;
                 $f
@@ -57,18 +61,20 @@ pub(super) struct Lines<T> {
 }
 
 impl<T: Copy> Lines<T> {
-    /// `count` lines of nothing but `pad`, as long as the windows of a row reach.
-    pub(super) fn new(p: &Pool2d, count: usize, pad: T) -> Result<Lines<T>> {
-        let pitch = p.output[1].saturating_sub(1) * p.stride[1] + p.dilation[1] * (p.kernel[1] - 1) + 1;
+    /// `count` lines of nothing but `pad`, as long as the windows of `joined` rows reach.
+    pub(super) fn new(p: &Pool2d, [joined, count]: [usize; 2], pad: T) -> Result<Lines<T>> {
+        let columns = joined * p.output[1];
+        let pitch = columns.saturating_sub(1) * p.stride[1] + p.dilation[1] * (p.kernel[1] - 1) + 1;
         let mut elements = vec_for(count.saturating_mul(pitch))?;
         elements.resize(count * pitch, pad);
         Ok(Lines { pitch, elements })
     }
 
-    /// Where the elements of input rows stand in line `n`, and how many of them windows meet.
+    /// Where the elements of input rows stand in line `n`, and how many of them windows meet, `before` rows having been
+    /// joined.
     #[inline(always)]
-    pub(super) fn inside(&mut self, p: &Pool2d, n: usize) -> &mut [T] {
-        let start = p.padding[1].min(self.pitch);
+    pub(super) fn inside(&mut self, p: &Pool2d, n: usize, before: usize) -> &mut [T] {
+        let start = (before * p.input[1] + p.padding[1]).min(self.pitch);
         let end = (start + p.input[1]).min(self.pitch);
         &mut self.elements[n * self.pitch..][start..end]
     }
@@ -88,7 +94,7 @@ impl Pool2d {
     ) {
         let (first, count) = self.heights(row);
         let (width, step) = (self.input[1], self.dilation[0] * self.input[1]);
-        let inside = line.inside(self, 0);
+        let inside = line.inside(self, 0, 0);
         if count == 0 {
             inside.fill(nothing);
         } else {

@@ -7,6 +7,9 @@ use crate::cpu::pool::Parts;
 use crate::cpu::simd::vectorize;
 use crate::error::{Result, TensorError};
 
+/// Outputs that rows are joined for: a few vectors, so that what the last one makes twice is little.
+const JOINED: usize = 64;
+
 impl Pool2d {
     /// The largest element of each window; a nan if there is one, the lowest value if there is no element.
     ///
@@ -15,7 +18,7 @@ impl Pool2d {
     pub fn largest<T: Ordered + Send + Sync>(&self, x: &[T], values: &mut [T]) -> Result<()> {
         self.check(x.len(), values.len());
         let values = Parts::new(values);
-        self.rows(1, T::LOWEST, &|rows, out, mut line| {
+        self.rows([1, 1], T::LOWEST, &|rows, out, mut line| {
             // SAFETY: each row of the output is made once.
             let values = unsafe { values.part(out) };
             vectorize(
@@ -47,17 +50,20 @@ impl Pool2d {
         assert_eq!(values.len(), indices.len());
         let (values, indices) = (Parts::new(values), Parts::new(indices));
         let (steps, columns) = (self.steps()?, self.output[1]);
-        self.rows(self.kernel[0], T::LOWEST, &|rows, out, mut lines| {
+        self.rows([steps.joined, self.kernel[0]], T::LOWEST, &|rows, out, mut lines| {
             // SAFETY: each row of the output is made once.
             let (values, indices) = unsafe { (values.part(out.clone()), indices.part(out)) };
             vectorize(
                 #[inline(always)]
                 |_| {
-                    for row in rows.clone() {
-                        let here = (row - rows.start) * columns..(row + 1 - rows.start) * columns;
+                    let mut next = rows.start;
+                    while next < rows.end {
+                        let (plane, row) = (self.plane(x, next), next % self.output[0]);
+                        let joined = steps.joined.min(rows.end - next).min(self.output[0] - row);
+                        let here = (next - rows.start) * columns..(next + joined - rows.start) * columns;
+                        next += joined;
                         let (values, indices) = (&mut values[here.clone()], &mut indices[here]);
-                        let (plane, row) = (self.plane(x, row), row % self.output[0]);
-                        constant_stride!(self.stride[1], S => groups!(columns, N => {
+                        constant_stride!(self.stride[1], S => groups!(values.len(), N => {
                             self.max_row::<T, S, N>(plane, row, &steps, &mut lines, values, indices);
                         }));
                         if self.heights(row).1 == 0 {
@@ -72,7 +78,8 @@ impl Pool2d {
         })
     }
 
-    /// Places are counted from the first element of the window, as if it had no padding, until they are written.
+    /// The windows of a row, or of rows that are joined. Places are counted from the first element of the window, as if it
+    /// had no padding, until they are written.
     #[inline(always)]
     fn max_row<T: Ordered, const S: usize, const N: usize>(
         &self,
@@ -85,14 +92,16 @@ impl Pool2d {
     ) {
         let (first, count) = self.heights(row);
         let (first, step) = (first * self.input[1], self.dilation[0] * self.input[1]);
-        for n in 0..count {
-            down(
-                lines.inside(self, n),
-                &plane[first + n * step..],
-                (1, 0),
-                #[inline(always)]
-                |x, _| x,
-            );
+        for joined in 0..values.len().div_ceil(self.output[1]) {
+            for n in 0..count {
+                down(
+                    lines.inside(self, n, joined),
+                    &plane[first + joined * self.stride[0] * self.input[1] + n * step..],
+                    (1, 0),
+                    #[inline(always)]
+                    |x, _| x,
+                );
+            }
         }
         let stride = if S == 0 { self.stride[1] } else { S };
         let (mut at, columns) = (0, values.len());
@@ -115,10 +124,10 @@ impl Pool2d {
                 }
             }
             put(values, column, best);
-            let window = (first + start) as i64 - self.padding[1] as i64;
+            let Some(windows) = steps.windows[column..].first_chunk::<N>() else { unreachable!("of each column") };
             let mut found = [0; N];
             for i in 0..N {
-                found[i] = window + (i * stride) as i64 + i64::from(places[i]);
+                found[i] = first as i64 + windows[i] + i64::from(places[i]);
             }
             put(indices, column, found);
             at += N;
@@ -131,10 +140,23 @@ impl Pool2d {
         if u32::try_from(last).is_err() {
             return Err(TensorError::argument("max_pool2d", "a window spans more than 2^32 elements of its plane"));
         }
+        let (joined, columns) = (self.joined(), self.output[1]);
         let first = |n: usize| (0..self.kernel[1]).find(|&j| self.at(1, n, j).is_some());
-        let firsts = (0..self.output[1]).map(|n| (first(n).unwrap_or(0) * along) as u32).collect();
-        let gaps = (0..self.output[1]).filter(|&n| first(n).is_none()).collect();
-        Ok(Steps { down: down as u32, along: along as u32, firsts, gaps })
+        let firsts = (0..columns).map(|n| (first(n).unwrap_or(0) * along) as u32).collect::<Vec<_>>().repeat(joined);
+        let gaps = (0..columns).filter(|&n| first(n).is_none()).collect();
+        let window = |n: usize| n / columns * self.stride[0] * self.input[1] + n % columns * self.stride[1];
+        let windows = (0..joined * columns).map(|n| window(n) as i64 - self.padding[1] as i64).collect();
+        Ok(Steps { down: down as u32, along: along as u32, joined, firsts, windows, gaps })
+    }
+
+    /// How many rows of windows can be taken for one: their windows cover the rows of the input without a gap, a part in
+    /// common or padding.
+    fn joined(&self) -> usize {
+        let spans = |axis: usize| self.dilation[axis].saturating_mul(self.kernel[axis] - 1);
+        let inside = self.padding == [0, 0]
+            && self.output[0].saturating_sub(1).saturating_mul(self.stride[0]).saturating_add(spans(0)) < self.input[0];
+        let whole = self.output[1].saturating_mul(self.stride[1]) == self.input[1] && spans(1) < self.stride[1];
+        if inside && whole { JOINED.div_ceil(self.output[1].max(1)).clamp(1, self.output[0].max(1)) } else { 1 }
     }
 }
 
@@ -142,8 +164,12 @@ impl Pool2d {
 struct Steps {
     down: u32,
     along: u32,
+    /// Rows that are taken for one.
+    joined: usize,
     /// From the first tap of a row of the window to the first that is not padding, for each column of the output.
     firsts: Vec<u32>,
+    /// From the first element that the first window of a row meets to the first tap of each window, padding or not.
+    windows: Vec<i64>,
     /// The columns whose windows meet no element.
     gaps: Vec<usize>,
 }

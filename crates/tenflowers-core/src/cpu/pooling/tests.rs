@@ -5,7 +5,7 @@ use crate::cpu::simd::tests::each_isa;
 
 fn cases() -> Vec<Pool2d> {
     let mut cases = Vec::new();
-    for (planes, input) in [(3, [7, 9]), (1, [4, 40]), (2, [5, 1]), (0, [4, 4])] {
+    for (planes, input) in [(3, [7, 9]), (1, [4, 40]), (2, [5, 1]), (0, [4, 4]), (2, [26, 14])] {
         for (kernel, stride, padding, dilation) in [
             ([2, 2], [2, 2], [0, 0], [1, 1]),
             ([3, 3], [2, 2], [1, 1], [1, 1]),
