@@ -6,6 +6,7 @@
 
 mod columns;
 mod direct;
+mod pieces;
 mod places;
 mod planes;
 mod region;

@@ -3,20 +3,18 @@
 #![allow(clippy::needless_range_loop)]
 
 use super::direct::Pass;
+use super::pieces::{Piece, Pieces, Reading, WIDTH};
 use super::places;
 use super::stripe::{SLACK, Stripe};
 use super::terms::{Sum, Terms};
 use crate::cpu::gemm::lanes::{Float, Lanes, Task};
-use crate::cpu::gemm::tile::{Apart, Stride, Table, piece, rows_of, tile};
+use crate::cpu::gemm::tile::{Apart, Halves, Stride, Table, piece, rows_of, tile};
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
 /// Tiles whose panels are gathered before the target channels pass over them.
 pub(super) const TILES: usize = 4;
-/// Gathering for a tile costs about as much as its sums for so many target channels.
-const GATHERED: usize = 10;
-/// The most elements of a row of the tile, and of the whole.
-const WIDTH: usize = 32;
+/// The most elements of a tile.
 const BLOCK: usize = 14 * WIDTH;
 
 /// A band of grid rows of some target channels of some images.
@@ -45,7 +43,8 @@ impl<T: Float> Task<T> for Region<'_, T> {
         let plane = pass.axes[0].source * pass.axes[1].source;
         let size = self.stripe.size(self.channels, 0);
         // What a row of the grid takes up in tiles, and all rows.
-        let row = if self.in_place::<V>() { pass.axes[1].grid.next_multiple_of(V::LANES) } else { pass.axes[1].grid };
+        let reading = self.reading::<V>();
+        let row = pass.axes[1].grid.next_multiple_of(reading.unit::<V>());
         let places = self.images.len() * self.band.len() * row;
         for channel in (0..pass.from).step_by(self.channels) {
             let channels = self.channels.min(pass.from - channel);
@@ -60,12 +59,12 @@ impl<T: Float> Task<T> for Region<'_, T> {
             }
             let reads = channels * self.terms.each;
             let width = V::NV * V::LANES;
-            let mut tiles = [Pieces { count: 0, width: 0, pieces: [Piece::default(); WIDTH] }; TILES];
+            let mut tiles = [const { Pieces::NONE }; TILES];
             for first in (0..places).step_by(TILES * width) {
                 let used = (places - first).div_ceil(width).min(TILES);
                 for (t, tile) in tiles[..used].iter_mut().enumerate() {
                     self.cut::<V>(first + t * width, places, row, tile);
-                    if !self.in_place::<V>() {
+                    if reading == Reading::Panels {
                         let panel = self.panel.wrapping_add(t * reads * width);
                         // SAFETY: as above; the panels have room for all that is read.
                         unsafe { self.gather::<V>(reads, tile, panel) };
@@ -96,27 +95,6 @@ impl<T: Float> Task<T> for Region<'_, T> {
     }
 }
 
-/// The outputs of a tile, as pieces of rows of the grid.
-#[derive(Clone, Copy)]
-struct Pieces {
-    count: usize,
-    /// Places of the tile that are taken.
-    width: usize,
-    pieces: [Piece; WIDTH],
-}
-
-#[derive(Clone, Copy, Default)]
-struct Piece {
-    /// Where it begins in the tile.
-    at: usize,
-    outputs: usize,
-    /// Where the first output reads its first term, and where its first position stands in the first target channel.
-    from: usize,
-    to: usize,
-    /// Positions of the target from there on, down and across.
-    room: [usize; 2],
-}
-
 /// Some target channels, from `target` on, of the outputs of a tile.
 struct Strip<'a, T> {
     /// The first source channel, and how many go in.
@@ -129,44 +107,6 @@ struct Strip<'a, T> {
 }
 
 impl<T: Float> Region<'_, T> {
-    /// Whether vectors are read where they are, those at the ends of rows with lanes that come to nothing: that costs
-    /// less than to gather what whole ones read.
-    #[inline(always)]
-    fn in_place<V: Lanes<Elem = T>>(&self) -> bool {
-        let grid = self.pass.axes[1].grid;
-        (grid.next_multiple_of(V::LANES) - grid) * self.pass.to <= GATHERED * grid
-    }
-
-    /// Cuts the tile that begins at place `at` into pieces; a row of the grid takes `row` places.
-    #[inline(always)]
-    fn cut<V: Lanes<Elem = T>>(&self, at: usize, places: usize, row: usize, result: &mut Pieces) {
-        let pass = self.pass;
-        let ([down, across], steps) = (pass.axes, pass.steps());
-        let size = self.stripe.size(self.channels, 0);
-        (result.count, result.width) = (0, (V::NV * V::LANES).min(places - at));
-        let longest = if self.in_place::<V>() { V::LANES } else { WIDTH };
-        let (mut line, mut column, mut done) = (at / row, at % row, 0);
-        while done < result.width {
-            let (slot, in_band) = (line / self.band.len(), line % self.band.len());
-            let n = (result.width - done).min(row - column).min(longest);
-            let plane = ((self.images.start + slot) * pass.groups + self.group) * pass.to;
-            let start = self.band.start + in_band;
-            result.pieces[result.count] = Piece {
-                at: done,
-                outputs: n.min(across.grid - column),
-                from: slot * size + in_band * self.stripe.pitch + column,
-                to: plane * pass.target_plane() + start * steps[0] + column * steps[1],
-                room: [down.target - start * down.spread, across.target - column * across.spread],
-            };
-            result.count += 1;
-            done += n;
-            column += n;
-            if column == row {
-                (line, column) = (line + 1, 0);
-            }
-        }
-    }
-
     /// Fills a panel: row by row what each output of the tile reads.
     #[inline(always)]
     unsafe fn gather<V: Lanes<Elem = T>>(&self, reads: usize, pieces: &Pieces, panel: *mut T) {
@@ -241,12 +181,12 @@ impl<T: Float> Region<'_, T> {
     #[inline(always)]
     unsafe fn sums<V: Lanes<Elem = T>, const R: usize, const N: usize>(&self, strip: &Strip<T>) {
         let across = self.pass.axes[1].spread;
-        let simple = self.terms.sums.len() == 1 && self.in_place::<V>();
-        let mut blocks = [const { MaybeUninit::<T>::uninit() }; 2 * BLOCK];
+        let simple = self.terms.sums.len() == 1 && self.reading::<V>() != Reading::Panels;
+        let mut blocks = [const { MaybeUninit::<T>::uninit() }; 2 * BLOCK + WIDTH];
         let blocks = blocks.as_mut_ptr().cast::<T>();
         for (number, sum) in self.terms.sums.iter().enumerate() {
             let (down, beside) = (number / across, number % across);
-            // SAFETY: the caller's word; no tile has more than 14 x 32 elements, and all that is read of a block is
+            // SAFETY: the caller's word; no tile has more than 14 x 32 elements, and all that is used of a block is
             // written.
             unsafe {
                 let mut acc = self.tile::<V, R, N>(strip, sum);
@@ -282,19 +222,25 @@ impl<T: Float> Region<'_, T> {
     ) -> [[V; N]; R] {
         let before = sum.before * self.pass.to * self.pass.from;
         let first = (strip.target * self.pass.from + strip.channel * R) * sum.taps;
-        let mut vectors = rows_of::<N>(V::LANES as isize);
-        let (from, table) = if self.in_place::<V>() {
-            for v in 0..N {
-                vectors[v] = strip.pieces.pieces[v].from as isize;
+        let mut places = rows_of::<N>(V::LANES as isize);
+        let (from, table) = match self.reading::<V>() {
+            Reading::Panels => (strip.panel, &sum.in_panel),
+            _ => {
+                for v in 0..N {
+                    places[v] = strip.pieces.pieces[v].from as isize;
+                }
+                (self.buffer.cast_const(), &sum.in_stripe)
             }
-            (self.buffer.cast_const(), &sum.in_stripe)
-        } else {
-            (strip.panel, &sum.in_panel)
         };
+        let (k, vectors) = (strip.channels * sum.taps, Apart(Table(table.as_ptr()), places));
         let a = (self.weights.wrapping_add(before + first), rows_of::<R>(1), Stride(R as isize));
         // SAFETY: the caller's word.
         unsafe {
-            tile::<V, R, N, false>(strip.channels * sum.taps, a, (from, Apart(Table(table.as_ptr()), vectors)), 0)
+            if V::HALVES && N == V::NV && strip.pieces.halves {
+                let upper = strip.pieces.pieces[N].from as isize;
+                return tile::<V, R, N, false>(k, a, (from, Halves(vectors, upper)), 0);
+            }
+            tile::<V, R, N, false>(k, a, (from, vectors), 0)
         }
     }
 
@@ -315,13 +261,20 @@ impl<T: Float> Region<'_, T> {
         strip: &Strip<T>,
         acc: [[V; N]; R],
     ) {
+        let to = |piece: &Piece| self.pass.plane(strip.target).wrapping_add(piece.to);
+        let (row, add) = (self.pass.target_plane(), strip.channel > 0);
         for v in 0..N {
             let piece = &strip.pieces.pieces[v];
-            let to = self.pass.plane(strip.target).wrapping_add(piece.to);
             for i in 0..R {
-                let to = to.wrapping_add(i * self.pass.target_plane());
                 // SAFETY: the caller's word.
-                unsafe { places::put(acc[i][v], piece.outputs, to, strip.channel > 0) };
+                unsafe { places::put(acc[i][v], piece.outputs, to(piece).wrapping_add(i * row), add) };
+            }
+        }
+        let upper = &strip.pieces.pieces[N];
+        if V::HALVES && strip.pieces.halves && upper.outputs > 0 {
+            for i in 0..R {
+                // SAFETY: the caller's word.
+                unsafe { places::put(acc[i][N - 1].upper(), upper.outputs, to(upper).wrapping_add(i * row), add) };
             }
         }
     }

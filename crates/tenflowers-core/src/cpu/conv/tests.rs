@@ -140,6 +140,19 @@ fn images_that_need_several_stripes() {
 }
 
 #[test]
+fn the_ends_of_two_rows_share_a_vector() {
+    each_isa(|_| {
+        for (h, w) in [(5, 24), (4, 23), (1, 20), (7, 40), (3, 12), (2, 10), (5, 6)] {
+            for (stride, size) in [(1, [h, w]), (2, [2 * h - 1, 2 * w]), (3, [3 * h, 3 * w - 1])] {
+                let c = case([3, 5, 17, 1], size, [5, 5], [[stride, stride], [2, 2], [1, 1]]);
+                check(&c, f32::from);
+                check(&c, f64::from);
+            }
+        }
+    });
+}
+
+#[test]
 fn integers_and_complex_numbers() {
     for c in cases() {
         check(&c, i64::from);

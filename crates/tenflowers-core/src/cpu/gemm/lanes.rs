@@ -25,6 +25,18 @@ pub(crate) trait Lanes: Copy {
     unsafe fn load_first(p: *const Self::Elem, n: usize) -> Self;
     /// Reads the lanes from `low` to `high`, none if that is not more; the others are zero.
     unsafe fn load_between(p: *const Self::Elem, low: usize, high: usize) -> Self;
+    /// Whether halves of a vector can be read from two places, and the upper one moved to the lower: `join` and `upper`.
+    const HALVES: bool = false;
+    /// The lower half of the lanes from `low`, the upper half from `high`.
+    #[inline(always)]
+    unsafe fn join(_low: *const Self::Elem, _high: *const Self::Elem) -> Self {
+        unreachable!("HALVES")
+    }
+    /// The upper half of the lanes in the place of the lower one.
+    #[inline(always)]
+    unsafe fn upper(self) -> Self {
+        unreachable!("HALVES")
+    }
     /// Writes the first `n` lanes.
     unsafe fn store_first(self, p: *mut Self::Elem, n: usize);
     /// `self + a * b`.

@@ -23,10 +23,14 @@ pub(crate) trait Steps: Copy {
     /// # Safety
     /// `p` is below the number of steps.
     unsafe fn at(self, p: usize) -> isize;
-    /// Where vector `v` of a step begins: one follows the other.
+    /// Vector `v` of the step that begins at `p`: one follows the other.
+    ///
+    /// # Safety
+    /// The instruction set of `V`; the lanes can be read.
     #[inline(always)]
-    fn vector<V: Lanes>(&self, v: usize) -> isize {
-        (v * V::LANES) as isize
+    unsafe fn vector<V: Lanes>(&self, p: *const V::Elem, v: usize) -> V {
+        // SAFETY: the caller's word.
+        unsafe { V::load(p.add(v * V::LANES)) }
     }
 }
 
@@ -76,8 +80,26 @@ impl<const N: usize> Steps for Apart<N> {
         unsafe { self.0.at(p) }
     }
     #[inline(always)]
-    fn vector<V: Lanes>(&self, v: usize) -> isize {
-        self.1[v]
+    unsafe fn vector<V: Lanes>(&self, p: *const V::Elem, v: usize) -> V {
+        // SAFETY: the caller's word.
+        unsafe { V::load(p.offset(self.1[v])) }
+    }
+}
+
+/// As [`Apart`], with the upper half of the last vector at a place of its own.
+#[derive(Clone, Copy)]
+pub(crate) struct Halves<const N: usize>(pub Apart<N>, pub isize);
+
+impl<const N: usize> Steps for Halves<N> {
+    #[inline(always)]
+    unsafe fn at(self, p: usize) -> isize {
+        // SAFETY: the caller's word.
+        unsafe { self.0.at(p) }
+    }
+    #[inline(always)]
+    unsafe fn vector<V: Lanes>(&self, p: *const V::Elem, v: usize) -> V {
+        // SAFETY: the caller's word.
+        unsafe { if v + 1 == N { V::join(p.offset(self.0.1[v]), p.offset(self.1)) } else { self.0.vector(p, v) } }
     }
 }
 
@@ -103,8 +125,8 @@ pub(crate) unsafe fn tile<V: Lanes, const R: usize, const N: usize, const PART: 
             let b = b.offset(b_steps.at(p));
             let mut columns = acc[0];
             for (v, column) in columns.iter_mut().enumerate() {
-                let b = b.offset(b_steps.vector::<V>(v));
-                *column = if PART && v + 1 == N { V::load_first(b, last) } else { V::load(b) };
+                *column =
+                    if PART && v + 1 == N { V::load_first(b.add(v * V::LANES), last) } else { b_steps.vector(b, v) };
             }
             ahead::<V, 1, _>(a, a_steps, p);
             let a = a.offset(a_steps.at(p));

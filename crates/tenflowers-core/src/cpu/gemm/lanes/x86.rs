@@ -20,6 +20,17 @@ impl Lanes for F32x16 {
     const SIDE: usize = 8;
     intrinsics!(_mm512_set1_ps _mm512_loadu_ps _mm512_storeu_ps _mm512_add_ps
         fma(c, a, b) => _mm512_fmadd_ps(a, b, c));
+    const HALVES: bool = true;
+    #[inline(always)]
+    unsafe fn join(low: *const Self::Elem, high: *const Self::Elem) -> Self {
+        // SAFETY: the caller's word.
+        Self(unsafe { _mm512_insertf32x8::<1>(_mm512_castps256_ps512(_mm256_loadu_ps(low)), _mm256_loadu_ps(high)) })
+    }
+    #[inline(always)]
+    unsafe fn upper(self) -> Self {
+        // SAFETY: the caller's word.
+        Self(unsafe { _mm512_shuffle_f32x4::<0b1110>(self.0, self.0) })
+    }
     #[inline(always)]
     unsafe fn zip(self, other: Self) -> (Self, Self) {
         // SAFETY: the caller's word.
@@ -72,6 +83,17 @@ impl Lanes for F64x8 {
     const SIDE: usize = 4;
     intrinsics!(_mm512_set1_pd _mm512_loadu_pd _mm512_storeu_pd _mm512_add_pd
         fma(c, a, b) => _mm512_fmadd_pd(a, b, c));
+    const HALVES: bool = true;
+    #[inline(always)]
+    unsafe fn join(low: *const Self::Elem, high: *const Self::Elem) -> Self {
+        // SAFETY: the caller's word.
+        Self(unsafe { _mm512_insertf64x4::<1>(_mm512_castpd256_pd512(_mm256_loadu_pd(low)), _mm256_loadu_pd(high)) })
+    }
+    #[inline(always)]
+    unsafe fn upper(self) -> Self {
+        // SAFETY: the caller's word.
+        Self(unsafe { _mm512_shuffle_f64x2::<0b1110>(self.0, self.0) })
+    }
     #[inline(always)]
     unsafe fn zip(self, other: Self) -> (Self, Self) {
         // SAFETY: the caller's word.
@@ -123,6 +145,17 @@ impl Lanes for F32x8 {
     const SIDE: usize = 8;
     intrinsics!(_mm256_set1_ps _mm256_loadu_ps _mm256_storeu_ps _mm256_add_ps
         fma(c, a, b) => _mm256_fmadd_ps(a, b, c));
+    const HALVES: bool = true;
+    #[inline(always)]
+    unsafe fn join(low: *const Self::Elem, high: *const Self::Elem) -> Self {
+        // SAFETY: the caller's word.
+        Self(unsafe { _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(_mm_loadu_ps(low)), _mm_loadu_ps(high)) })
+    }
+    #[inline(always)]
+    unsafe fn upper(self) -> Self {
+        // SAFETY: the caller's word.
+        Self(unsafe { _mm256_permute2f128_ps::<0x11>(self.0, self.0) })
+    }
     #[inline(always)]
     unsafe fn zip(self, other: Self) -> (Self, Self) {
         // SAFETY: the caller's word.
@@ -169,6 +202,17 @@ impl Lanes for F64x4 {
     const SIDE: usize = 4;
     intrinsics!(_mm256_set1_pd _mm256_loadu_pd _mm256_storeu_pd _mm256_add_pd
         fma(c, a, b) => _mm256_fmadd_pd(a, b, c));
+    const HALVES: bool = true;
+    #[inline(always)]
+    unsafe fn join(low: *const Self::Elem, high: *const Self::Elem) -> Self {
+        // SAFETY: the caller's word.
+        Self(unsafe { _mm256_insertf128_pd::<1>(_mm256_castpd128_pd256(_mm_loadu_pd(low)), _mm_loadu_pd(high)) })
+    }
+    #[inline(always)]
+    unsafe fn upper(self) -> Self {
+        // SAFETY: the caller's word.
+        Self(unsafe { _mm256_permute2f128_pd::<0x11>(self.0, self.0) })
+    }
     #[inline(always)]
     unsafe fn zip(self, other: Self) -> (Self, Self) {
         // SAFETY: the caller's word.
