@@ -8,6 +8,7 @@ import time
 import weakref
 from typing import Any
 
+import numpy as np
 import pytest
 from opinfo.run import array, tf
 
@@ -204,3 +205,13 @@ def test_gradcheck_finds_a_wrong_gradient() -> None:
     with pytest.raises(RuntimeError):
         tf.autograd.gradcheck(lambda x: x * x.detach(), (x,))
     assert not tf.autograd.gradcheck(lambda x: x * x.detach(), (x,), raise_exception=False)
+
+
+def test_gradients_that_are_not_asked_for_are_not_computed() -> None:
+    x, w = tf.randn(1, 2048, requires_grad=True), tf.randn(2048, 2048, requires_grad=True)
+    y = tf.nn.functional.linear(x @ w, w).sum()
+    tf.reset_peak_memory_stats()
+    before = tf.memory_stats()["live"]
+    (g,) = tf.autograd.grad(y, [x])
+    assert tf.memory_stats()["peak"] - before < w.numel(), "a quarter of the bytes of w"
+    np.testing.assert_allclose(array(g), array(tf.ones(1, 2048) @ w @ w.T), rtol=1e-4, atol=1e-2)

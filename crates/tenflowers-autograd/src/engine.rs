@@ -293,14 +293,15 @@ fn walk(
             if !of_use(&node) {
                 continue;
             }
-            let results = node.vjp(&grads, options.retain_graph || options.create_graph)?;
+            let goes_on = |edge: &Edge| {
+                useful.is_none() || at.contains_key(&key(edge)) || edge.node().is_some_and(|(n, _)| of_use(n))
+            };
+            let results = node.vjp(&grads, options.retain_graph || options.create_graph, goes_on)?;
             for (edge, g) in node.inputs.iter().zip(results) {
-                if let (Some(edge), Some(g)) = (edge, g) {
-                    let goes_on =
-                        useful.is_none() || at.contains_key(&key(edge)) || edge.node().is_some_and(|(n, _)| of_use(n));
-                    if goes_on {
-                        queue.send(edge, g)?;
-                    }
+                if let (Some(edge), Some(g)) = (edge, g)
+                    && goes_on(edge)
+                {
+                    queue.send(edge, g)?;
                 }
             }
         }

@@ -110,6 +110,8 @@ impl Saved {
 /// What `vjp` works from.
 pub struct Back<'a> {
     pub(super) inputs: &'a [Option<Edge>],
+    /// Whether the gradient of each input goes anywhere.
+    pub(super) needs: &'a [bool],
     pub(super) saved: &'a [(Slot, Tensor)],
     pub(super) grads: &'a [Option<Tensor>],
     pub(super) outputs: &'a Metas,
@@ -121,8 +123,9 @@ impl Back<'_> {
     pub fn arity(&self) -> usize {
         self.inputs.len()
     }
+    /// Whether the gradient of an input is asked for.
     pub fn needs(&self, input: usize) -> bool {
-        self.inputs.get(input).is_some_and(Option::is_some)
+        self.needs.get(input) == Some(&true)
     }
     /// The shape of an input that needs a gradient.
     pub fn shape(&self, input: usize) -> &[usize] {
@@ -167,7 +170,13 @@ impl Node {
         let (saved, hooks, retained) = (Mutex::new(Some(saved)), Mutex::new(vec![]), Mutex::new(vec![]));
         Arc::new(Node { op, inputs, saved, outputs, sequence: next_sequence(), hooks, retained })
     }
-    pub fn vjp(self: &Arc<Self>, grads: &[Option<Tensor>], retain: bool) -> Result<Grads> {
+    /// The gradients of the inputs, those whose edges are `of_use`, from those of the outputs.
+    pub fn vjp(
+        self: &Arc<Self>,
+        grads: &[Option<Tensor>],
+        retain: bool,
+        of_use: impl Fn(&Edge) -> bool,
+    ) -> Result<Grads> {
         let mut slot = host::lock(&self.saved);
         let Some(kept) = &*slot else {
             let what = "its saved tensors were freed by an earlier way back; use retain_graph=True there";
@@ -177,7 +186,8 @@ impl Node {
         let freed = if retain || kept.is_empty() { None } else { slot.take() };
         drop((slot, freed));
         let op = self.op.name();
-        self.op.vjp(&Back { inputs: &self.inputs, saved: &saved, grads, outputs: &self.outputs, op })
+        let needs: SmallVec<[bool; 4]> = self.inputs.iter().map(|e| e.as_ref().is_some_and(&of_use)).collect();
+        self.op.vjp(&Back { inputs: &self.inputs, needs: &needs, saved: &saved, grads, outputs: &self.outputs, op })
     }
     pub(super) fn add_hook(&self, output: u32, id: u64, hook: Hook) {
         host::lock(&self.hooks).push((output, id, hook));
