@@ -1,4 +1,4 @@
-//! Numbers below the normal range, which x86 processors take a hundred times as long for.
+//! Numbers below the normal range, which x86 processors take many times as long for.
 
 /// While it lives, subnormal numbers are zero on this thread, as operands and as results.
 ///
