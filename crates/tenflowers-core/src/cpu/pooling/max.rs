@@ -92,7 +92,7 @@ impl Pool2d {
     ) {
         let (first, count) = self.heights(row);
         let (first, step) = (first * self.input[1], self.dilation[0] * self.input[1]);
-        for joined in 0..values.len().div_ceil(self.output[1]) {
+        for joined in 0..values.len() / self.output[1] {
             for n in 0..count {
                 down(
                     lines.inside(self, n, joined),

@@ -2,8 +2,8 @@
 
 /// While it lives, subnormal numbers are zero on this thread, as operands and as results.
 ///
-/// A network that has learned its data well has gradients full of them. Code that computes while it lives must be
-/// reached by a call, as what has target features of its own is: the compiler takes the state for the default one.
+/// A network that has learned its data well has gradients full of them. The compiler takes the state for the default one,
+/// but moves no access to memory over its changes, nor with it what is computed from memory to memory between them.
 pub(crate) struct Flush {
     #[cfg(target_arch = "x86_64")]
     before: u32,
@@ -26,7 +26,7 @@ impl Flush {
     #[inline(always)]
     fn set(state: u32) {
         // SAFETY: the state is one that was read, but for the two bits; `start` says where it holds.
-        unsafe { std::arch::asm!("ldmxcsr [{}]", in(reg) &state, options(nostack, readonly)) };
+        unsafe { std::arch::asm!("ldmxcsr [{}]", in(reg) &state, options(nostack)) };
     }
 }
 

@@ -12,6 +12,73 @@ pub(crate) struct F32x8(__m256);
 #[derive(Clone, Copy)]
 pub(crate) struct F64x4(__m256d);
 
+/// The window of 8 that begins at `8 - n` has `n` lanes set.
+static MASK_32: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
+static MASK_64: [i64; 8] = [-1, -1, -1, -1, 0, 0, 0, 0];
+
+/// The moves of some lanes, with the mask in a register of its own.
+macro_rules! masked_512 {
+    ($mask:ident $load:ident $store:ident) => {
+        #[inline(always)]
+        unsafe fn load_first(p: *const Self::Elem, n: usize) -> Self {
+            // SAFETY: the mask leaves out what the caller does not vouch for.
+            Self(unsafe { $load(((1u32 << n) - 1) as $mask, p) })
+        }
+        #[inline(always)]
+        unsafe fn load_between(p: *const Self::Elem, low: usize, high: usize) -> Self {
+            let mask = ((1u32 << high) - 1) & !((1u32 << low) - 1);
+            // SAFETY: as above.
+            Self(unsafe { $load(mask as $mask, p) })
+        }
+        #[inline(always)]
+        unsafe fn store_first(self, p: *mut Self::Elem, n: usize) {
+            // SAFETY: as above.
+            unsafe { $store(p, ((1u32 << n) - 1) as $mask, self.0) }
+        }
+    };
+}
+
+/// The moves of some of `$n` lanes, with the mask in a vector.
+macro_rules! masked_256 {
+    ($n:literal $masks:ident $load:ident $store:ident) => {
+        #[inline(always)]
+        unsafe fn load_first(p: *const Self::Elem, n: usize) -> Self {
+            // SAFETY: no more than the lanes, and the mask leaves out what the caller does not vouch for.
+            Self(unsafe { $load(p, _mm256_loadu_si256($masks.as_ptr().add($n - n).cast())) })
+        }
+        #[inline(always)]
+        unsafe fn load_between(p: *const Self::Elem, low: usize, high: usize) -> Self {
+            // SAFETY: as above.
+            unsafe {
+                let mask = |n: usize| _mm256_loadu_si256($masks.as_ptr().add($n - n).cast());
+                Self($load(p, _mm256_andnot_si256(mask(low), mask(high))))
+            }
+        }
+        #[inline(always)]
+        unsafe fn store_first(self, p: *mut Self::Elem, n: usize) {
+            // SAFETY: as above.
+            unsafe { $store(p, _mm256_loadu_si256($masks.as_ptr().add($n - n).cast()), self.0) }
+        }
+    };
+}
+
+/// Halves from two places, and the upper one in the place of the lower.
+macro_rules! halves {
+    ($insert:ident $widen:ident $load:ident $permute:ident $upper:literal) => {
+        const HALVES: bool = true;
+        #[inline(always)]
+        unsafe fn join(low: *const Self::Elem, high: *const Self::Elem) -> Self {
+            // SAFETY: the caller's word.
+            Self(unsafe { $insert::<1>($widen($load(low)), $load(high)) })
+        }
+        #[inline(always)]
+        unsafe fn upper(self) -> Self {
+            // SAFETY: the caller's word.
+            Self(unsafe { $permute::<$upper>(self.0, self.0) })
+        }
+    };
+}
+
 impl Lanes for F32x16 {
     type Elem = f32;
     const LANES: usize = 16;
@@ -20,17 +87,7 @@ impl Lanes for F32x16 {
     const SIDE: usize = 8;
     intrinsics!(_mm512_set1_ps _mm512_loadu_ps _mm512_storeu_ps _mm512_add_ps
         fma(c, a, b) => _mm512_fmadd_ps(a, b, c));
-    const HALVES: bool = true;
-    #[inline(always)]
-    unsafe fn join(low: *const Self::Elem, high: *const Self::Elem) -> Self {
-        // SAFETY: the caller's word.
-        Self(unsafe { _mm512_insertf32x8::<1>(_mm512_castps256_ps512(_mm256_loadu_ps(low)), _mm256_loadu_ps(high)) })
-    }
-    #[inline(always)]
-    unsafe fn upper(self) -> Self {
-        // SAFETY: the caller's word.
-        Self(unsafe { _mm512_shuffle_f32x4::<0b1110>(self.0, self.0) })
-    }
+    halves!(_mm512_insertf32x8 _mm512_castps256_ps512 _mm256_loadu_ps _mm512_shuffle_f32x4 0b1110);
     #[inline(always)]
     unsafe fn zip(self, other: Self) -> (Self, Self) {
         // SAFETY: the caller's word.
@@ -41,22 +98,7 @@ impl Lanes for F32x16 {
             (half(low), half(high))
         }
     }
-    #[inline(always)]
-    unsafe fn load_first(p: *const f32, n: usize) -> Self {
-        // SAFETY: the mask leaves out what the caller does not vouch for.
-        Self(unsafe { _mm512_maskz_loadu_ps(((1u32 << n) - 1) as __mmask16, p) })
-    }
-    #[inline(always)]
-    unsafe fn load_between(p: *const f32, low: usize, high: usize) -> Self {
-        let mask = ((1u32 << high) - 1) & !((1u32 << low) - 1);
-        // SAFETY: the mask leaves out what the caller does not vouch for.
-        Self(unsafe { _mm512_maskz_loadu_ps(mask as __mmask16, p) })
-    }
-    #[inline(always)]
-    unsafe fn store_first(self, p: *mut f32, n: usize) {
-        // SAFETY: the mask leaves out what the caller does not vouch for.
-        unsafe { _mm512_mask_storeu_ps(p, ((1u32 << n) - 1) as __mmask16, self.0) }
-    }
+    masked_512!(__mmask16 _mm512_maskz_loadu_ps _mm512_mask_storeu_ps);
     #[inline(always)]
     unsafe fn transpose(src: *const f32, src_row: isize, dst: *mut f32, dst_row: usize) {
         // SAFETY: the caller's word.
@@ -83,17 +125,7 @@ impl Lanes for F64x8 {
     const SIDE: usize = 4;
     intrinsics!(_mm512_set1_pd _mm512_loadu_pd _mm512_storeu_pd _mm512_add_pd
         fma(c, a, b) => _mm512_fmadd_pd(a, b, c));
-    const HALVES: bool = true;
-    #[inline(always)]
-    unsafe fn join(low: *const Self::Elem, high: *const Self::Elem) -> Self {
-        // SAFETY: the caller's word.
-        Self(unsafe { _mm512_insertf64x4::<1>(_mm512_castpd256_pd512(_mm256_loadu_pd(low)), _mm256_loadu_pd(high)) })
-    }
-    #[inline(always)]
-    unsafe fn upper(self) -> Self {
-        // SAFETY: the caller's word.
-        Self(unsafe { _mm512_shuffle_f64x2::<0b1110>(self.0, self.0) })
-    }
+    halves!(_mm512_insertf64x4 _mm512_castpd256_pd512 _mm256_loadu_pd _mm512_shuffle_f64x2 0b1110);
     #[inline(always)]
     unsafe fn zip(self, other: Self) -> (Self, Self) {
         // SAFETY: the caller's word.
@@ -104,22 +136,7 @@ impl Lanes for F64x8 {
             (half(low), half(high))
         }
     }
-    #[inline(always)]
-    unsafe fn load_first(p: *const f64, n: usize) -> Self {
-        // SAFETY: the mask leaves out what the caller does not vouch for.
-        Self(unsafe { _mm512_maskz_loadu_pd(((1u32 << n) - 1) as __mmask8, p) })
-    }
-    #[inline(always)]
-    unsafe fn load_between(p: *const f64, low: usize, high: usize) -> Self {
-        let mask = ((1u32 << high) - 1) & !((1u32 << low) - 1);
-        // SAFETY: the mask leaves out what the caller does not vouch for.
-        Self(unsafe { _mm512_maskz_loadu_pd(mask as __mmask8, p) })
-    }
-    #[inline(always)]
-    unsafe fn store_first(self, p: *mut f64, n: usize) {
-        // SAFETY: the mask leaves out what the caller does not vouch for.
-        unsafe { _mm512_mask_storeu_pd(p, ((1u32 << n) - 1) as __mmask8, self.0) }
-    }
+    masked_512!(__mmask8 _mm512_maskz_loadu_pd _mm512_mask_storeu_pd);
     #[inline(always)]
     unsafe fn transpose(src: *const f64, src_row: isize, dst: *mut f64, dst_row: usize) {
         // SAFETY: the caller's word.
@@ -133,10 +150,6 @@ impl Lanes for F64x8 {
     }
 }
 
-/// The window of 8 that begins at `8 - n` has `n` lanes set.
-static MASK_32: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
-static MASK_64: [i64; 8] = [-1, -1, -1, -1, 0, 0, 0, 0];
-
 impl Lanes for F32x8 {
     type Elem = f32;
     const LANES: usize = 8;
@@ -145,17 +158,7 @@ impl Lanes for F32x8 {
     const SIDE: usize = 8;
     intrinsics!(_mm256_set1_ps _mm256_loadu_ps _mm256_storeu_ps _mm256_add_ps
         fma(c, a, b) => _mm256_fmadd_ps(a, b, c));
-    const HALVES: bool = true;
-    #[inline(always)]
-    unsafe fn join(low: *const Self::Elem, high: *const Self::Elem) -> Self {
-        // SAFETY: the caller's word.
-        Self(unsafe { _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(_mm_loadu_ps(low)), _mm_loadu_ps(high)) })
-    }
-    #[inline(always)]
-    unsafe fn upper(self) -> Self {
-        // SAFETY: the caller's word.
-        Self(unsafe { _mm256_permute2f128_ps::<0x11>(self.0, self.0) })
-    }
+    halves!(_mm256_insertf128_ps _mm256_castps128_ps256 _mm_loadu_ps _mm256_permute2f128_ps 0x11);
     #[inline(always)]
     unsafe fn zip(self, other: Self) -> (Self, Self) {
         // SAFETY: the caller's word.
@@ -164,24 +167,7 @@ impl Lanes for F32x8 {
             (Self(_mm256_permute2f128_ps(low, high, 0x20)), Self(_mm256_permute2f128_ps(low, high, 0x31)))
         }
     }
-    #[inline(always)]
-    unsafe fn load_first(p: *const f32, n: usize) -> Self {
-        // SAFETY: `n <= 8`, and the mask leaves out what the caller does not vouch for.
-        Self(unsafe { _mm256_maskload_ps(p, _mm256_loadu_si256(MASK_32.as_ptr().add(8 - n).cast())) })
-    }
-    #[inline(always)]
-    unsafe fn load_between(p: *const f32, low: usize, high: usize) -> Self {
-        // SAFETY: as above.
-        unsafe {
-            let mask = |n: usize| _mm256_loadu_si256(MASK_32.as_ptr().add(8 - n).cast());
-            Self(_mm256_maskload_ps(p, _mm256_andnot_si256(mask(low), mask(high))))
-        }
-    }
-    #[inline(always)]
-    unsafe fn store_first(self, p: *mut f32, n: usize) {
-        // SAFETY: as above.
-        unsafe { _mm256_maskstore_ps(p, _mm256_loadu_si256(MASK_32.as_ptr().add(8 - n).cast()), self.0) }
-    }
+    masked_256!(8 MASK_32 _mm256_maskload_ps _mm256_maskstore_ps);
     #[inline(always)]
     unsafe fn transpose(src: *const f32, src_row: isize, dst: *mut f32, dst_row: usize) {
         // SAFETY: the caller's word.
@@ -202,17 +188,7 @@ impl Lanes for F64x4 {
     const SIDE: usize = 4;
     intrinsics!(_mm256_set1_pd _mm256_loadu_pd _mm256_storeu_pd _mm256_add_pd
         fma(c, a, b) => _mm256_fmadd_pd(a, b, c));
-    const HALVES: bool = true;
-    #[inline(always)]
-    unsafe fn join(low: *const Self::Elem, high: *const Self::Elem) -> Self {
-        // SAFETY: the caller's word.
-        Self(unsafe { _mm256_insertf128_pd::<1>(_mm256_castpd128_pd256(_mm_loadu_pd(low)), _mm_loadu_pd(high)) })
-    }
-    #[inline(always)]
-    unsafe fn upper(self) -> Self {
-        // SAFETY: the caller's word.
-        Self(unsafe { _mm256_permute2f128_pd::<0x11>(self.0, self.0) })
-    }
+    halves!(_mm256_insertf128_pd _mm256_castpd128_pd256 _mm_loadu_pd _mm256_permute2f128_pd 0x11);
     #[inline(always)]
     unsafe fn zip(self, other: Self) -> (Self, Self) {
         // SAFETY: the caller's word.
@@ -221,24 +197,7 @@ impl Lanes for F64x4 {
             (Self(_mm256_permute2f128_pd(low, high, 0x20)), Self(_mm256_permute2f128_pd(low, high, 0x31)))
         }
     }
-    #[inline(always)]
-    unsafe fn load_first(p: *const f64, n: usize) -> Self {
-        // SAFETY: `n <= 4`, and the mask leaves out what the caller does not vouch for.
-        Self(unsafe { _mm256_maskload_pd(p, _mm256_loadu_si256(MASK_64.as_ptr().add(4 - n).cast())) })
-    }
-    #[inline(always)]
-    unsafe fn load_between(p: *const f64, low: usize, high: usize) -> Self {
-        // SAFETY: as above.
-        unsafe {
-            let mask = |n: usize| _mm256_loadu_si256(MASK_64.as_ptr().add(4 - n).cast());
-            Self(_mm256_maskload_pd(p, _mm256_andnot_si256(mask(low), mask(high))))
-        }
-    }
-    #[inline(always)]
-    unsafe fn store_first(self, p: *mut f64, n: usize) {
-        // SAFETY: as above.
-        unsafe { _mm256_maskstore_pd(p, _mm256_loadu_si256(MASK_64.as_ptr().add(4 - n).cast()), self.0) }
-    }
+    masked_256!(4 MASK_64 _mm256_maskload_pd _mm256_maskstore_pd);
     #[inline(always)]
     unsafe fn transpose(src: *const f64, src_row: isize, dst: *mut f64, dst_row: usize) {
         // SAFETY: the caller's word.
